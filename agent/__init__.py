@@ -1,0 +1,1 @@
+"""The program on the host: commands, processes and where its state lives."""

@@ -1,0 +1,1 @@
+"""Installed software, in every package format."""
