@@ -1,0 +1,89 @@
+"""os-release against os-release(5), and against the shell that the page says may source it."""
+
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.reading.os_release import parse_os_release
+
+
+def test_bare_single_and_double_quoted_values_are_read() -> None:
+    text = "ID=debian\nNAME=\"Debian GNU/Linux\"\nPRETTY_NAME='Debian 12'\nBUILD_ID=\n"
+    assert parse_os_release(text) == {
+        "ID": "debian",
+        "NAME": "Debian GNU/Linux",
+        "PRETTY_NAME": "Debian 12",
+        "BUILD_ID": "",
+    }
+
+
+def test_comments_blank_lines_and_lines_that_assign_nothing_are_passed_over() -> None:
+    text = "# comment\n\nID=alpine\nthis is no assignment\n1ID=x\n export ID=y\nA B=c\n"
+    assert parse_os_release(text) == {"ID": "alpine"}
+
+
+def test_the_later_of_two_assignments_counts() -> None:
+    assert parse_os_release("ID=a\nID=b\n") == {"ID": "b"}
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        (r'"a\"b"', 'a"b'),
+        (r'"\$HOME \`id\` \\"', "$HOME `id` \\"),
+        (r'"keep \n as it is"', r"keep \n as it is"),
+        (r"'\$'", r"\$"),
+        (r"a\ b", "a b"),
+        ('"#1"', "#1"),
+    ],
+)
+def test_escapes_are_undone_as_a_shell_does(word: str, value: str) -> None:
+    assert parse_os_release(f"X={word}") == {"X": value}
+
+
+@pytest.mark.parametrize(
+    "word",
+    ['"open', "'open", '"', "'", '"a"b"', "'a'b'", '"a\\"', "a b", "a\\", "$HOME", "`id`", 'a"b"', "x\0"],
+)
+def test_a_value_that_is_not_one_plain_word_assigns_nothing(word: str) -> None:
+    assert parse_os_release(f"X={word}") == {}
+
+
+def test_carriage_returns_at_line_ends_are_not_part_of_a_value() -> None:
+    assert parse_os_release('ID=debian\r\nNAME="x"\r\n') == {"ID": "debian", "NAME": "x"}
+
+
+@given(st.text(max_size=400))
+def test_any_text_gives_a_mapping_of_texts(text: str) -> None:
+    for name, value in parse_os_release(text).items():
+        assert name.isascii()
+        assert "\n" not in value
+        assert "\0" not in value
+
+
+printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)
+
+
+@given(printable)
+def test_a_quoted_value_comes_back_as_it_was(value: str) -> None:
+    quoted = "".join("\\" + each if each in '$`"\\' else each for each in value)
+    assert parse_os_release(f'X="{quoted}"') == {"X": value}
+
+
+@pytest.mark.slow
+def test_the_shell_reads_the_same_values() -> None:
+    words = [r'"a\"b"', r'"\$H \`i\` \\ \n"', r"'\$ \\'", r"a\ b", '"#1"', "", "v1.2-3+x~y", "'\"'", '"\'"']
+    shell = shutil.which("sh")
+    assert shell is not None
+    for word in words:
+        said = subprocess.run(
+            [shell, "-c", f"X={word}\nprintf '%s' \"$X\""],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        ).stdout
+        assert parse_os_release(f"X={word}") == {"X": said}
