@@ -1,0 +1,82 @@
+"""A private copy of a database that others write while it is read."""
+
+from __future__ import annotations
+
+import os
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from collectors.reading.content import CHUNK, only_regular, reopened, state_of
+from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.tree import Tree
+
+TRIES = 4
+_States = dict[str, tuple[int, ...] | None]
+
+
+@contextmanager
+def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator[tuple[str, int]]:
+    """Copy a file and its side files into a private folder, and give the copy's path and
+    the bytes of all; removed at the end.
+
+    All of them had the same size and times before and after, or it is tried again, four times in all.
+    Raises: AbsentError if the file itself is not there; ReadError `changed_while_read`, `truncated` past the
+    limit (of all together), and as `Host.read`.
+    """
+    with tempfile.TemporaryDirectory(prefix="evidenced-") as folder:  # made with mode 0700
+        for _ in range(TRIES):
+            before = _states(tree, path, side)
+            size = sum(state[2] for state in before.values() if state)
+            if size > limit:
+                raise ReadError(
+                    path, "truncated", f"expected at most {limit} bytes with its side files, found more"
+                )
+            for suffix, state in before.items():
+                _copy(tree, path + suffix, os.path.join(folder, "copy" + suffix), state)
+            if _states(tree, path, side) == before:
+                yield os.path.join(folder, "copy"), size
+                return
+        raise ReadError(path, "changed_while_read", f"was written during each of {TRIES} copies")
+
+
+def _states(tree: Tree, path: str, side: tuple[str, ...]) -> _States:
+    """Return what would differ after a write, by suffix; None for a side file that is not there."""
+    states: _States = {}
+    for suffix in ("", *side):
+        try:
+            with tree.place(path + suffix) as fd:
+                only_regular(path + suffix, os.fstat(fd))
+                states[suffix] = state_of(os.fstat(fd))
+        except AbsentError:
+            if not suffix:
+                raise
+            states[suffix] = None
+    return states
+
+
+def _copy(tree: Tree, path: str, to: str, state: tuple[int, ...] | None) -> None:
+    """Write a copy of a file as long as it was at the first look; one that is gone leaves none."""
+    if os.path.lexists(to):
+        os.unlink(to)
+    if state is None:
+        return
+    try:
+        with tree.place(path) as place:
+            only_regular(path, os.fstat(place))
+            fd = reopened(place)
+            with open(fd, "rb") as source, open(to, "xb") as copy:
+                _pour(source, copy, state[2])
+    except AbsentError:
+        return  # the second look will tell that it changed
+
+
+def _pour(source: BinaryIO, copy: BinaryIO, size: int) -> None:
+    while size > 0:
+        part = source.read(min(size, CHUNK))
+        if not part:
+            return
+        copy.write(part)
+        size -= len(part)

@@ -1,0 +1,197 @@
+"""The only way to the machine. A live host, a mounted image and a recorded host look alike from here."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from collectors.contract import Gap
+from collectors.reading.commands import LISTED, Command, run_program
+from collectors.reading.content import content_of, reopened
+from collectors.reading.copies import copied
+from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.facts import Content, Facts, facts_of
+from collectors.reading.mounts import Mount, Refused, below, parse_mountinfo
+from collectors.reading.recording import KEEPER, Recording
+from collectors.reading.sweep import Interest
+from collectors.reading.tree import Tree, clean
+
+__all__ = ["MIB", "Content", "Cost", "Facts", "Host"]
+
+MIB = 1 << 20
+_REMEMBERED = 10_000
+_MOUNTINFO_LIMIT = 16 * MIB
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass
+class Cost:
+    """What reading has cost so far."""
+
+    files: int = 0
+    bytes: int = 0
+
+
+class Host:
+    """One machine as seen through its root folder."""
+
+    live: bool
+    """True if this is the running machine itself: only then may commands run."""
+
+    def __init__(self, root: str = "/", *, secret: bytes, recording: Recording | None = None) -> None:
+        self.root = root
+        self.recording = recording
+        self.live = recording is None and os.path.realpath(root) == "/"
+        self.cost = Cost()
+        self.opened: list[str] = []
+        """What was read for content, in order, as asked for, and `command:NAME`; the first 10,000."""
+        self._secret = secret
+        self._mounts: tuple[Mount, ...] | None = None
+        self._refused: Refused | None = None
+        self.tree = Tree(root, lambda: self.refused)
+        weakref.finalize(self, os.close, self.tree.fd)
+
+    @classmethod
+    def recorded(cls, folder: str, *, secret: bytes = b"recorded") -> Host:
+        """Return the host that a folder of `fixtures/record.py` holds."""
+        return cls(os.path.join(folder, "root"), secret=secret, recording=Recording.load(folder))
+
+    def read(self, path: str, *, limit: int = MIB, untrusted: str | None = None) -> Content:
+        """Return the content of one regular file, at most `limit` bytes.
+
+        `untrusted` names a folder, at or above the path, that belongs to someone who may plant links: below it
+        none is followed. Bytes and facts come from one descriptor.
+        Raises: AbsentError; ReadError `permission_denied`, `link_refused`, `not_regular`, `not_entered`,
+        `changed_while_read` and what else the kernel says.
+        """
+        path = clean(path)
+        with self.tree.place(path, untrusted=untrusted) as fd:
+            if self.recording:
+                self.recording.readable(path, self.tree.real(fd))
+            data, status, truncated = content_of(path, fd, limit)
+            facts = self._facts(fd, status)
+        self._note(path, len(data))
+        return Content(path, data, facts, truncated)
+
+    def look(self, path: str, *, follow: bool = False, untrusted: str | None = None) -> Facts:
+        """Return what stands at a path, without opening it for content; a last link is only followed if asked."""
+        path = clean(path)
+        with self.tree.place(path, follow=follow, untrusted=untrusted) as fd:
+            return self._facts(fd, os.fstat(fd))
+
+    def names(self, path: str, *, limit: int = 100_000, untrusted: str | None = None) -> list[str]:
+        """Return the names in a folder, sorted by their bytes; more than `limit` is a ReadError `truncated`."""
+        path = clean(path)
+        with self.tree.place(path, untrusted=untrusted) as place:
+            fd = reopened(place, _FOLDER)
+            try:
+                with os.scandir(fd) as entries:
+                    found = [entry.name for entry in itertools.islice(entries, limit + 1)]
+            finally:
+                os.close(fd)
+        if len(found) > limit:
+            raise ReadError(path, "truncated", f"expected at most {limit} names, found more")
+        if self.recording and KEEPER in found:
+            found.remove(KEEPER)
+        return sorted(found, key=os.fsencode)
+
+    def target(self, path: str, *, untrusted: str | None = None) -> str:
+        """Return the text of a symbolic link; ReadError `not_regular` if there is something else."""
+        path = clean(path)
+        with self.tree.place(path, follow=False, untrusted=untrusted) as fd:
+            kind = facts_of(os.fstat(fd)).kind
+            if kind != "link":
+                raise ReadError(path, "not_regular", f"expected a symbolic link, found a {kind}")
+            return os.readlink("", dir_fd=fd)
+
+    def run(self, command: Command) -> bytes:
+        """Return what one of the listed programs printed, on a live host now, on a recorded one then.
+
+        Raises: AbsentError if there is no such program, or this is an image, which runs nothing; ReadError
+        `command_failed`, `timed_out`, `truncated`, `permission_denied` if others than root may replace it.
+        """
+        if command not in LISTED:
+            raise ValueError(f"{command.source}: expected one of the listed commands")
+        if self.recording:
+            output = self.recording.answer(command)
+        elif self.live:
+            output = run_program(command)
+        else:
+            raise AbsentError(command.source, "commands are run on a live host only")
+        self._note(command.source, len(output))
+        return output
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return the host's real mounts, from /proc/1/mountinfo; of an image, what is mounted inside it."""
+        if self._mounts is None:
+            self._mounts = self._live_mounts() if self.live else self._mounts_inside()
+        return self._mounts
+
+    @property
+    def refused(self) -> Refused:
+        """The mounts that nothing here enters."""
+        if self._refused is None:
+            self._refused = Refused()  # for the reads that find out
+            root = None if self.recording else os.fstat(self.tree.fd).st_dev
+            self._refused = Refused(self.mounts(), root_device=root)
+        return self._refused
+
+    def pseudonym(self, text: str) -> str:
+        """Return a keyed hash of a personal text (hex): equal texts stay equal, guessing needs the host's secret."""
+        return hmac.new(self._secret, os.fsencode(text), hashlib.sha256).hexdigest()
+
+    @contextmanager
+    def copied(self, path: str, *, side: tuple[str, ...] = (), limit: int = 1 << 30) -> Iterator[str]:
+        """Copy a database that others write, with its side files, and give the copy's path outside the root.
+
+        The copy is one state: sizes and times of all files were the same before and after. The side files lie
+        beside it with the same suffixes (`side=("-wal", "-shm")`). Its folder is private and removed at the end.
+        """
+        path = clean(path)
+        with copied(self.tree, path, side, limit) as (copy, size):
+            self._note(path, size)
+            yield copy
+
+    def found(self, interest: Interest) -> Iterator[object | Gap]:
+        """Yield what the sweep found for an interest; walks the tree if nobody has yet."""
+        raise NotImplementedError
+
+    def _live_mounts(self) -> tuple[Mount, ...]:
+        """Return the mounts of process 1 (a service's own are altered by its unit), or ours if we may not see them."""
+        try:
+            return self._mountinfo("/proc/1/mountinfo")
+        except ReadError:
+            return self._mountinfo("/proc/self/mountinfo")
+
+    def _mounts_inside(self) -> tuple[Mount, ...]:
+        """Return what this machine mounted inside an image, and what a tree copied with its /proc says of itself."""
+        inside: tuple[Mount, ...] = ()
+        if not self.recording:
+            with open("/proc/self/mountinfo", "rb") as file:
+                inside = below(parse_mountinfo(file.read(_MOUNTINFO_LIMIT)), self.tree.path)
+        if any(mount.target == "/proc" for mount in inside):
+            return inside
+        try:
+            return inside + self._mountinfo("/proc/1/mountinfo")
+        except ReadError:
+            return inside
+
+    def _mountinfo(self, path: str) -> tuple[Mount, ...]:
+        with self.tree.place(path) as fd:
+            return parse_mountinfo(content_of(path, fd, _MOUNTINFO_LIMIT)[0])
+
+    def _facts(self, fd: int, status: os.stat_result) -> Facts:
+        facts = facts_of(status)
+        return self.recording.facts(self.tree.real(fd), facts) if self.recording else facts
+
+    def _note(self, path: str, size: int) -> None:
+        self.cost.files += 1
+        self.cost.bytes += size
+        if len(self.opened) < _REMEMBERED:
+            self.opened.append(path)

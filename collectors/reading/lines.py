@@ -1,0 +1,67 @@
+"""Text files line by line: rows from the lines that parse, gaps from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from collectors.contract import Gap, MalformedError, Row, path_gap
+from collectors.reading.errors import AbsentError, ReadError
+
+if TYPE_CHECKING:
+    from collectors.reading.host import Host
+
+R = TypeVar("R", bound=Row)
+
+LIMIT = 16 << 20
+LONGEST_LINE = 64 << 10
+
+
+def each_line(
+    host: Host,
+    path: str,
+    parse: Callable[[str, int], R | None],
+    *,
+    limit: int = LIMIT,
+    required: bool = True,
+) -> Iterator[R | Gap]:
+    """Yield a row for each line of a file, or a gap that says why there is none; None passes the line over.
+
+    Lines end at "\\n" and nowhere else, and are numbered from 1. A line that is not UTF-8, holds NUL or is longer
+    than 64 KiB is a `malformed` gap. A file cut at `limit` gives the whole lines before the cut, then `truncated`.
+    An absent file is a gap only if it is `required`.
+    """
+    try:
+        content = host.read(path, limit=limit)
+    except AbsentError as error:
+        if required:
+            yield error.gap()
+        return
+    except ReadError as error:
+        yield error.gap()
+        return
+    lines = content.data.split(b"\n")
+    last = lines.pop()
+    if last and not content.truncated:
+        lines.append(last)
+    for number, raw in enumerate(lines, start=1):
+        try:
+            row = parse(_text(raw), number)
+        except MalformedError as error:
+            yield path_gap(path, "malformed", str(error), line=number)
+        else:
+            if row is not None:
+                yield row
+    if content.truncated:
+        yield path_gap(path, "truncated", f"expected at most {limit} bytes, found more", line=len(lines) + 1)
+
+
+def _text(raw: bytes) -> str:
+    if len(raw) > LONGEST_LINE:
+        raise MalformedError(f"a line of at most {LONGEST_LINE} bytes", f"{len(raw)}")
+    if b"\0" in raw:
+        raise MalformedError("a line without NUL", "one")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedError("UTF-8", f"another byte at column {error.start + 1}") from None
