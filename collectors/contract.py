@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+
     from collectors.reading.host import Host
     from collectors.reading.sweep import Interest
+else:
+
+    def dataclass_transform(**_: bool) -> Callable[[type], type]:
+        """Tell type checkers, and nobody else, that every Row is frozen and built by keyword."""
+        return lambda cls: cls
+
 
 HOUR_S = 3600
 DAY_S = 86400
@@ -41,9 +49,7 @@ Reason = Literal[
 ]
 
 
-def means(
-    meaning: str, *, unit: str | None = None, personal: bool = False, time: bool = False
-) -> msgspec.Meta:
+def means(meaning: str, *, unit: str | None = None, personal: bool = False, time: bool = False) -> msgspec.Meta:
     """Return the annotation that says what a field means; it becomes part of the table's header.
 
     `unit` is the unit of a number. `personal` marks data about a natural person, listed in docs/privacy.md.
@@ -52,6 +58,7 @@ def means(
     return msgspec.Meta(description=meaning, extra={"unit": unit, "personal": personal, "time": time})
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fact about the host; each field carries `means(...)`. None is absent; "" and 0 are values."""
 
@@ -208,4 +215,3 @@ def path_gap(path: str, reason: Reason, detail: str = "", *, line: int | None = 
     """Return a gap at a path of the file system, which need not be UTF-8."""
     text, raw = shown(path)
     return Gap(text, reason, detail, line=line, count=count, source_b64=raw)
-

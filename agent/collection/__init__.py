@@ -1,0 +1,1 @@
+"""How a table is read: in a child with limits, which sends frames that its parent checks."""

@@ -1,0 +1,134 @@
+"""Inside a collecting child: run tables one by one and send what they yield as frames."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.collection.frames import FrameWriter
+from agent.collection.limits import Limits
+from collectors.contract import CollectionError, Gap, Row, Table, UnsupportedError
+from collectors.reading.errors import ReadError
+from collectors.reading.host import Host
+
+Failure = tuple[str, str]
+"""Coverage (`failed` or `unsupported`) and the reason, in words without file text."""
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a table cost; times in milliseconds, memory in KiB."""
+
+    wall_ms: int
+    cpu_ms: int
+    peak_kib: int
+    files: int
+    bytes: int
+
+
+def run_tables(host: Host, tables: Sequence[Table], writer: FrameWriter, limits: Limits) -> None:
+    """Send the frames of each table in turn; one that breaks is `failed`, and the next is run."""
+    for table in tables:
+        writer.send(b"T", table.name.encode())
+        meter = _Meter(host)
+        failure = _send_items(host, table, writer, limits)
+        if failure is not None:
+            writer.send(b"F", msgspec.json.encode({"coverage": failure[0], "text": failure[1]}))
+        writer.send(b"E", msgspec.json.encode(meter.cost()))
+
+
+def _send_items(host: Host, table: Table, writer: FrameWriter, limits: Limits) -> Failure | None:
+    """Send rows and gaps of one table; return why it failed, or None."""
+    sent = _Sent(limits, writer)
+    try:
+        for item in table.collect(host):
+            sent.take(item)
+    except UnsupportedError as error:
+        return "unsupported", str(error)
+    except (CollectionError, ReadError) as error:
+        return "failed", str(error)
+    except MemoryError:
+        return "failed", f"needed more than {limits.data_bytes >> 20} MiB of memory"
+    except Exception as error:  # noqa: BLE001  the one broad except: a collector's defect costs its own table only
+        print_defect(table.name, error)
+        return "failed", f"defect in the collector: {type(error).__name__}"
+    sent.close(table.name)
+    return None
+
+
+@dataclass
+class _Sent:
+    """Counts what has been sent, and drops with a count what is over a limit."""
+
+    limits: Limits
+    writer: FrameWriter
+    rows: int = 0
+    bytes: int = 0
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        self._encode = msgspec.json.Encoder(order="sorted").encode
+
+    def take(self, item: Row | Gap) -> None:
+        line = self._encode(item)
+        if isinstance(item, Gap):
+            self.writer.line(b"G", line)
+            return
+        full = self.rows >= self.limits.rows or self.bytes + len(line) + 1 > self.limits.table_bytes
+        if full or len(line) > self.limits.row_bytes:
+            self.dropped += 1
+            return
+        self.rows += 1
+        self.bytes += len(line) + 1
+        self.writer.line(b"R", line)
+
+    def close(self, name: str) -> None:
+        if self.dropped:
+            limits = self.limits
+            detail = (
+                f"expected at most {limits.rows} rows, {limits.table_bytes >> 20} MiB in all and "
+                f"{limits.row_bytes >> 10} KiB each; {self.dropped} more were dropped"
+            )
+            self.writer.line(b"G", self._encode(Gap(name, "truncated", detail, count=self.dropped)))
+
+
+class _Meter:
+    """Measures one table: its own process and the workers it waited for."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._wall = time.monotonic()
+        self._cpu = _cpu_s()
+        self._files, self._bytes = host.cost.files, host.cost.bytes
+
+    def cost(self) -> Cost:
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        return Cost(
+            wall_ms=round((time.monotonic() - self._wall) * 1000),
+            cpu_ms=round((_cpu_s() - self._cpu) * 1000),
+            peak_kib=max(own, workers),
+            files=self._host.cost.files - self._files,
+            bytes=self._host.cost.bytes - self._bytes,
+        )
+
+
+def _cpu_s() -> float:
+    return sum(
+        each.ru_utime + each.ru_stime
+        for each in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def print_defect(name: str, error: BaseException) -> None:
+    """Print where a collector broke, for the journal; never the message, which may quote a file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f'  File "{each.filename}", line {each.lineno}, in {each.name}' for each in frames]
+    with contextlib.suppress(OSError):
+        sys.stderr.write("\n".join((f"evidenced: defect in table {name}", *lines, type(error).__name__, "")))

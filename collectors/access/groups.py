@@ -1,0 +1,146 @@
+"""Local groups, from /etc/group and /etc/gshadow; formats in group(5) and gshadow(5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from collectors.access.users import PASSWD, decimal, parse_user
+from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means
+from collectors.reading.host import Host
+from collectors.reading.lines import each_line
+
+GROUP = "/etc/group"
+GSHADOW = "/etc/gshadow"
+
+
+class Group(Row):
+    """One line of group, with what gshadow adds to the name."""
+
+    name: Annotated[str, means("group name")]
+    line: Annotated[int, means("line of group, counted from 1")]
+    gid: Annotated[int | None, means("group id; absent in an NIS entry that leaves it to the server")]
+    members: Annotated[tuple[str, ...], means("members as listed, sorted", personal=True)]
+    primary_members: Annotated[
+        tuple[str, ...], means("accounts of passwd whose primary group has this gid, sorted", personal=True)
+    ]
+    admins: Annotated[
+        tuple[str, ...] | None,
+        means("who may change the members (gshadow); absent without a line there", personal=True),
+    ]
+    shadow_members: Annotated[
+        tuple[str, ...] | None,
+        means("members as gshadow lists them, sorted; absent without a line there", personal=True),
+    ]
+    password: Annotated[
+        Literal["none", "locked", "set", "empty", "unknown"],
+        means("group password (newgrp): none, locked, set, empty in gshadow, or unknown if gshadow was not read"),
+    ]
+    source: Annotated[Literal["local", "nis_include", "nis_exclude"], means("as in users")]
+
+
+class Shadow(Row):
+    """What a line of gshadow says; an intermediate, not a table."""
+
+    name: str
+    line: int
+    password: Literal["locked", "set", "empty"]
+    admins: tuple[str, ...]
+    members: tuple[str, ...]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return a comma-separated list of names, sorted, each once."""
+    return tuple(sorted({each for each in text.split(",") if each}))
+
+
+def parse_gshadow(text: str, line: int) -> Shadow:
+    """Return one gshadow line; the password is classified, never kept. Source: gshadow(5)."""
+    fields = text.split(":")
+    if len(fields) != 4:  # noqa: PLR2004
+        raise MalformedError("4 fields", str(len(fields)))
+    name, password, admins, members = fields
+    state: Literal["locked", "set", "empty"] = "set" if password else "empty"
+    if password.startswith(("!", "*")):
+        state = "locked"
+    return Shadow(name=name, line=line, password=state, admins=names(admins), members=names(members))
+
+
+def parse_group(text: str, line: int) -> Group:
+    """Return one group line, as yet without gshadow and primary members. Source: group(5)."""
+    fields = text.split(":")
+    if text.startswith(("+", "-")):
+        fields = [*fields, *([""] * 4)][:4]
+    if len(fields) != 4:  # noqa: PLR2004
+        raise MalformedError("4 fields", str(len(fields)))
+    name, password, gid, members = fields
+    source: Literal["local", "nis_include", "nis_exclude"] = "local"
+    if text.startswith(("+", "-")):
+        source = "nis_include" if text.startswith("+") else "nis_exclude"
+    return Group(
+        name=name,
+        line=line,
+        gid=decimal(gid, "gid") if gid or source == "local" else None,
+        members=names(members),
+        primary_members=(),
+        admins=None,
+        shadow_members=None,
+        password=_password(password),
+        source=source,
+    )
+
+
+def _password(field: str) -> Literal["none", "locked", "set", "unknown"]:
+    if field == "x":
+        return "unknown"
+    if not field:
+        return "none"
+    return "locked" if field.startswith(("!", "*")) else "set"
+
+
+def collect(host: Host) -> Iterable[Group | Gap]:
+    """Yield every line of group; what gshadow or passwd could not tell is a gap."""
+    shadows: dict[str, Shadow] = {}
+    for entry in each_line(
+        host, GSHADOW, lambda text, line: parse_gshadow(text, line) if text else None, required=False
+    ):
+        if isinstance(entry, Gap):
+            yield entry
+        else:
+            shadows.setdefault(entry.name, entry)  # getsgnam(3) takes the first
+    primary: dict[int, set[str]] = {}
+    for user in each_line(host, PASSWD, lambda text, line: parse_user(text, line) if text else None):
+        if isinstance(user, Gap):
+            yield user
+        elif user.gid is not None:
+            primary.setdefault(user.gid, set()).add(user.name)
+    for group in each_line(host, GROUP, lambda text, line: parse_group(text, line) if text else None):
+        yield group if isinstance(group, Gap) else _joined(group, shadows.get(group.name), primary)
+
+
+def _joined(group: Group, shadow: Shadow | None, primary: dict[int, set[str]]) -> Group:
+    """Return the group with what the two other files say of it."""
+    people = () if group.gid is None else tuple(sorted(primary.get(group.gid, ())))
+    return Group(
+        name=group.name,
+        line=group.line,
+        gid=group.gid,
+        members=group.members,
+        primary_members=people,
+        admins=None if shadow is None else shadow.admins,
+        shadow_members=None if shadow is None else shadow.members,
+        password=group.password if shadow is None else shadow.password,
+        source=group.source,
+    )
+
+
+TABLE = Table(
+    "groups",
+    Group,
+    key=("name", "line"),
+    reads=(GROUP, GSHADOW, PASSWD),
+    collect=collect,
+    needs=("CAP_DAC_READ_SEARCH",),
+    interval_s=HOUR_S,
+    care="Who is in a group: members, primary_members, and on the host whom a directory server adds.",
+)

@@ -1,0 +1,158 @@
+"""Until when the operating system is supported, from distro-info-data or from dates that came with this program.
+
+Sources: /usr/share/distro-info/*.csv (package distro-info-data) for Debian and Ubuntu; `support_dates.toml` beside this
+file for others, each list with the day it was compiled and where from.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from collectors.contract import Gap, Row, Table, means, path_gap, utc
+from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.host import Content, Host
+from collectors.reading.os_release import OS_RELEASE, read_os_release
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = "/usr/share/distro-info"
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+CSV_LIMIT = 256 << 10
+
+
+class Support(Row):
+    """How long this release gets security updates. Whether a paid extension is enrolled is not said here."""
+
+    os_id: Annotated[str, means("ID of os-release")]
+    os_version: Annotated[str, means("VERSION_ID of os-release")]
+    release_name: Annotated[str | None, means("the vendor's name of the release")]
+    released: Annotated[str | None, means("day of release, YYYY-MM-DD")]
+    supported_until: Annotated[str, means("last day of the vendor's ordinary support, YYYY-MM-DD")]
+    extended_until: Annotated[
+        str | None,
+        means("last day of the longest extension the vendor or its LTS project offers, paid or not"),
+    ]
+    source: Annotated[
+        Literal["distro-info-data", "bundled"],
+        means("the host's own distro-info-data, or dates bundled with this agent"),
+    ]
+    source_date: Annotated[str, means("how old the dates are: day of that file or of that list, YYYY-MM-DD")]
+
+
+@dataclass(frozen=True)
+class Dates:
+    """One release as a list of dates has it; days are YYYY-MM-DD."""
+
+    name: str | None
+    released: str | None
+    supported: str
+    extended: str | None
+
+
+def parse_distro_info(text: str, version: str) -> Dates | None:
+    """Return the dates of a release, or None if the list does not know it or knows no end.
+
+    Columns: `eol` is the end of ordinary support; eol-lts, eol-elts (Debian) and eol-esm, eol-legacy (Ubuntu) are
+    extensions; Ubuntu's eol-server counts where it is later than eol. A version reads "22.04 LTS" or "12".
+    Source: distro-info-data, README.
+    """
+    for row in csv.DictReader(text.split("\n")):
+        if (row.get("version") or "").partition(" ")[0] != version:
+            continue
+        days = {name: value for name, value in row.items() if name and isinstance(value, str) and DAY.fullmatch(value)}
+        ordinary = [days[name] for name in ("eol", "eol-server") if name in days]
+        if not ordinary:
+            return None
+        extended = [days[name] for name in ("eol-lts", "eol-elts", "eol-esm", "eol-legacy") if name in days]
+        return Dates(row.get("codename"), days.get("release"), max(ordinary), max(extended, default=None))
+    return None
+
+
+def bundled(os_id: str, version: str) -> tuple[Dates, str] | None:
+    """Return (dates, day of the list) of a release from the bundled list, or None if it is not in it.
+
+    A release is looked up by its whole version, then by its major number where its vendor supports whole majors.
+    """
+    text = importlib.resources.files("collectors.platform").joinpath("support_dates.toml").read_text("utf-8")
+    lists: dict[str, Any] = tomllib.loads(text)
+    known = lists.get(os_id)
+    if known is None:
+        return None
+    candidates = [version] if known["by"] == "version" else [version, version.partition(".")[0]]
+    if known["by"] == "minor":
+        candidates = [".".join(version.split(".")[:2])]
+    for each in candidates:
+        if each in known["releases"]:
+            name, released, supported, extended = known["releases"][each]
+            return Dates(name or None, released or None, supported, extended or None), known["as_of"]
+    return None
+
+
+def collect(host: Host) -> Iterator[Support | Gap]:
+    """Yield the one row; a release nobody has dates for is a gap, never "supported"."""
+    release = read_os_release(host)
+    os_id, version = release.get("ID", "linux"), release.get("VERSION_ID", "")
+    if not version:
+        yield Gap(
+            OS_RELEASE[0],
+            "unenumerable",
+            "a release without VERSION_ID (rolling or testing) has no end of support",
+        )
+        return
+    found: tuple[Dates, str, Literal["distro-info-data", "bundled"]] | None = None
+    path = f"{FOLDER}/{os_id}.csv"
+    if os_id in {"debian", "ubuntu"}:
+        try:
+            content = host.read(path, limit=CSV_LIMIT)
+        except AbsentError:
+            pass  # distro-info-data is not installed everywhere; the bundled list speaks
+        except ReadError as error:
+            yield error.gap()
+        else:
+            yield from _cut(content)
+            dates = parse_distro_info(content.data.decode("utf-8", "backslashreplace"), version)
+            found = None if dates is None else (dates, utc(content.facts.mtime)[:10], "distro-info-data")
+    if found is None and (listed := bundled(os_id, version)):
+        found = (*listed, "bundled")
+    if found is None:
+        yield Gap(
+            OS_RELEASE[0],
+            "unknown_format",
+            "expected a release with known dates, found one that is in no list",
+        )
+        return
+    dates, day, source = found
+    yield Support(
+        os_id=os_id,
+        os_version=version,
+        release_name=dates.name,
+        released=dates.released,
+        supported_until=dates.supported,
+        extended_until=dates.extended,
+        source=source,
+        source_date=day,
+    )
+
+
+def _cut(content: Content) -> Iterator[Gap]:
+    if content.truncated:
+        yield path_gap(content.path, "truncated", f"expected at most {CSV_LIMIT} bytes, found more")
+
+
+TABLE = Table(
+    "os_support",
+    Support,
+    key=("os_id", "os_version"),
+    reads=(*OS_RELEASE, f"{FOLDER}/*.csv"),
+    collect=collect,
+    care="Dates, not a verdict. source_date says how old the dates are; an unknown release is a gap.",
+)
