@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -69,9 +70,7 @@ def run_program(command: Command) -> bytes:
 def checked(command: Command, code: int, output: bytes) -> bytes:
     """Return a command's output if its exit code is one that is expected."""
     if code not in command.ok_codes:
-        raise ReadError(
-            command.source, "command_failed", f"expected exit code {command.ok_codes[0]}, found {code}"
-        )
+        raise ReadError(command.source, "command_failed", f"expected exit code {command.ok_codes[0]}, found {code}")
     return output
 
 
@@ -98,22 +97,18 @@ def _output(command: Command, child: subprocess.Popen[bytes], until: float) -> b
         ready.register(pipe, selectors.EVENT_READ)
         while True:
             if not ready.select(max(0.0, until - time.monotonic())):
-                raise ReadError(
-                    command.source, "timed_out", f"no end of output after {command.deadline_s:g} s"
-                )
+                raise ReadError(command.source, "timed_out", f"no end of output after {command.deadline_s:g} s")
             part = os.read(pipe.fileno(), _CHUNK)
             if not part:
                 return b"".join(parts)
             parts.append(part)
             total += len(part)
             if total > command.output_limit:
-                raise ReadError(
-                    command.source, "truncated", f"more than {command.output_limit} bytes of output"
-                )
+                raise ReadError(command.source, "truncated", f"more than {command.output_limit} bytes of output")
 
 
 def _ended(child: subprocess.Popen[bytes], until: float) -> bool:
-    """Return whether the child ended in time; it stays unreaped, so that its group's number is still its own."""
+    """Return whether the child ended in time; it stays unreaped, so that its group keeps its number."""
     while True:
         if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
             return True
@@ -123,20 +118,17 @@ def _ended(child: subprocess.Popen[bytes], until: float) -> bool:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    try:
+    """Kill what is left of the group, then take the child's exit code."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     if child.stdout is not None:
         child.stdout.close()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_LAST_WAIT_S)
-    except subprocess.TimeoutExpired:
-        return
 
 
 def _trusted_program(command: Command) -> int:
-    """Return an O_PATH descriptor of the program, if none but root can have put it or anything above it there."""
+    """Return an O_PATH descriptor of the program, if only root can have put it and all above it there."""
 
     def only_roots(fd: int) -> None:
         status = os.fstat(fd)

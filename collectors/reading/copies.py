@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +18,9 @@ _States = dict[str, tuple[int, ...] | None]
 
 @contextmanager
 def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator[tuple[str, int]]:
-    """Copy a file and its side files into a private folder, and give the copy's path and
-    the bytes of all; removed at the end.
+    """Copy a file and its side files into a private folder; give the copy's path and the bytes of all.
 
+    The folder is removed at the end.
     All of them had the same size and times before and after, or it is tried again, four times in all.
     Raises: AbsentError if the file itself is not there; ReadError `changed_while_read`, `truncated` past the
     limit (of all together), and as `Host.read`.
@@ -31,9 +30,7 @@ def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator
             before = _states(tree, path, side)
             size = sum(state[2] for state in before.values() if state)
             if size > limit:
-                raise ReadError(
-                    path, "truncated", f"expected at most {limit} bytes with its side files, found more"
-                )
+                raise ReadError(path, "truncated", f"expected at most {limit} bytes with its side files, found more")
             for suffix, state in before.items():
                 _copy(tree, path + suffix, os.path.join(folder, "copy" + suffix), state)
             if _states(tree, path, side) == before:
@@ -44,17 +41,20 @@ def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator
 
 def _states(tree: Tree, path: str, side: tuple[str, ...]) -> _States:
     """Return what would differ after a write, by suffix; None for a side file that is not there."""
-    states: _States = {}
-    for suffix in ("", *side):
-        try:
-            with tree.place(path + suffix) as fd:
-                only_regular(path + suffix, os.fstat(fd))
-                states[suffix] = state_of(os.fstat(fd))
-        except AbsentError:
-            if not suffix:
-                raise
-            states[suffix] = None
+    states = {suffix: _state(tree, path + suffix) for suffix in ("", *side)}
+    if states[""] is None:
+        raise AbsentError(path)
     return states
+
+
+def _state(tree: Tree, path: str) -> tuple[int, ...] | None:
+    try:
+        with tree.place(path) as fd:
+            status = os.fstat(fd)
+    except AbsentError:
+        return None
+    only_regular(path, status)
+    return state_of(status)
 
 
 def _copy(tree: Tree, path: str, to: str, state: tuple[int, ...] | None) -> None:

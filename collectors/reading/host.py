@@ -65,8 +65,8 @@ class Host:
     def read(self, path: str, *, limit: int = MIB, untrusted: str | None = None) -> Content:
         """Return the content of one regular file, at most `limit` bytes.
 
-        `untrusted` names a folder, at or above the path, that belongs to someone who may plant links: below it
-        none is followed. Bytes and facts come from one descriptor.
+        `untrusted` names a folder, at or above the path, of someone who may plant links: below it none is
+        followed. Bytes and facts come from one descriptor.
         Raises: AbsentError; ReadError `permission_denied`, `link_refused`, `not_regular`, `not_entered`,
         `changed_while_read` and what else the kernel says.
         """
@@ -80,13 +80,13 @@ class Host:
         return Content(path, data, facts, truncated)
 
     def look(self, path: str, *, follow: bool = False, untrusted: str | None = None) -> Facts:
-        """Return what stands at a path, without opening it for content; a last link is only followed if asked."""
+        """Return what stands at a path, not opened for content; a last link is followed only if asked."""
         path = clean(path)
         with self.tree.place(path, follow=follow, untrusted=untrusted) as fd:
             return self._facts(fd, os.fstat(fd))
 
     def names(self, path: str, *, limit: int = 100_000, untrusted: str | None = None) -> list[str]:
-        """Return the names in a folder, sorted by their bytes; more than `limit` is a ReadError `truncated`."""
+        """Return the names in a folder, sorted by bytes; more than `limit` is a ReadError `truncated`."""
         path = clean(path)
         with self.tree.place(path, untrusted=untrusted) as place:
             fd = reopened(place, _FOLDER)
@@ -143,7 +143,7 @@ class Host:
         return self._refused
 
     def pseudonym(self, text: str) -> str:
-        """Return a keyed hash of a personal text (hex): equal texts stay equal, guessing needs the host's secret."""
+        """Return a keyed hash (hex) of a personal text: equal ones stay equal, guessing needs the secret."""
         return hmac.new(self._secret, os.fsencode(text), hashlib.sha256).hexdigest()
 
     @contextmanager
@@ -151,7 +151,7 @@ class Host:
         """Copy a database that others write, with its side files, and give the copy's path outside the root.
 
         The copy is one state: sizes and times of all files were the same before and after. The side files lie
-        beside it with the same suffixes (`side=("-wal", "-shm")`). Its folder is private and removed at the end.
+        beside it with the same suffixes (`side=("-wal", "-shm")`). Its folder is private, removed at the end.
         """
         path = clean(path)
         with copied(self.tree, path, side, limit) as (copy, size):
@@ -163,14 +163,14 @@ class Host:
         raise NotImplementedError
 
     def _live_mounts(self) -> tuple[Mount, ...]:
-        """Return the mounts of process 1 (a service's own are altered by its unit), or ours if we may not see them."""
+        """Return the mounts of process 1, since a unit alters a service's own; or ours if those are closed to us."""
         try:
             return self._mountinfo("/proc/1/mountinfo")
         except ReadError:
             return self._mountinfo("/proc/self/mountinfo")
 
     def _mounts_inside(self) -> tuple[Mount, ...]:
-        """Return what this machine mounted inside an image, and what a tree copied with its /proc says of itself."""
+        """Return what is mounted inside an image, and what a tree copied with its /proc says of itself."""
         inside: tuple[Mount, ...] = ()
         if not self.recording:
             with open("/proc/self/mountinfo", "rb") as file:

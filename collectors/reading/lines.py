@@ -25,11 +25,11 @@ def each_line(
     limit: int = LIMIT,
     required: bool = True,
 ) -> Iterator[R | Gap]:
-    """Yield a row for each line of a file, or a gap that says why there is none; None passes the line over.
+    r"""Yield a row for each line of a file, or a gap that says why there is none; None passes the line over.
 
-    Lines end at "\\n" and nowhere else, and are numbered from 1. A line that is not UTF-8, holds NUL or is longer
-    than 64 KiB is a `malformed` gap. A file cut at `limit` gives the whole lines before the cut, then `truncated`.
-    An absent file is a gap only if it is `required`.
+    Lines end at "\n" and nowhere else, and are numbered from 1. A line that is not UTF-8, holds NUL or is
+    longer than 64 KiB is a `malformed` gap. A file cut at `limit` gives the whole lines before the cut, then
+    a `truncated` gap. An absent file is a gap only if it is `required`.
     """
     try:
         content = host.read(path, limit=limit)
@@ -45,15 +45,18 @@ def each_line(
     if last and not content.truncated:
         lines.append(last)
     for number, raw in enumerate(lines, start=1):
-        try:
-            row = parse(_text(raw), number)
-        except MalformedError as error:
-            yield path_gap(path, "malformed", str(error), line=number)
-        else:
-            if row is not None:
-                yield row
+        found = _row_or_gap(path, parse, raw, number)
+        if found is not None:
+            yield found
     if content.truncated:
         yield path_gap(path, "truncated", f"expected at most {limit} bytes, found more", line=len(lines) + 1)
+
+
+def _row_or_gap(path: str, parse: Callable[[str, int], R | None], raw: bytes, number: int) -> R | Gap | None:
+    try:
+        return parse(_text(raw), number)
+    except MalformedError as error:
+        return path_gap(path, "malformed", str(error), line=number)
 
 
 def _text(raw: bytes) -> str:

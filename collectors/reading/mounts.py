@@ -8,13 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 NETWORK = frozenset(
-    "9p afs beegfs ceph cifs coda gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs panfs prl_fs pvfs2"
-    " smb3 smbfs vboxsf virtiofs vmhgfs wekafs".split()
+    {
+        *("9p", "afs", "beegfs", "ceph", "cifs", "coda", "gfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs"),
+        *("nfs", "nfs4", "ocfs2", "orangefs", "panfs", "prl_fs", "pvfs2", "smb3", "smbfs", "vboxsf", "virtiofs"),
+        *("vmhgfs", "wekafs"),
+    }
 )
 # devtmpfs is not here: a program with the SUID bit can be put into /dev like anywhere else.
 PSEUDO = frozenset(
-    "bdev binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts efivarfs fusectl hugetlbfs mqueue"
-    " nfsd nsfs pipefs proc pstore resctrl rpc_pipefs securityfs selinuxfs smackfs sockfs sysfs tracefs".split()
+    {
+        *("bdev", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset", "debugfs", "devpts"),
+        *("efivarfs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "pipefs", "proc", "pstore", "resctrl"),
+        *("rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "sockfs", "sysfs", "tracefs"),
+    }
 )
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
@@ -48,9 +54,7 @@ class Mount:
     @property
     def is_refused(self) -> bool:
         """Return whether it is never entered: a network, FUSE or autofs mount can hang whoever touches it."""
-        return (
-            self.is_network or self.fstype in {"autofs", "fuse", "fuseblk"} or self.fstype.startswith("fuse.")
-        )
+        return self.is_network or self.fstype in {"autofs", "fuse", "fuseblk"} or self.fstype.startswith("fuse.")
 
 
 def parse_mountinfo(data: bytes) -> tuple[Mount, ...]:
@@ -96,7 +100,7 @@ def _plain(text: str) -> str:
 
 
 def on_top(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """Return the mounts that no other one covers at the same target (an automounted disk covers its autofs)."""
+    """Return the mounts that no other covers at the same target (an automounted disk covers its autofs)."""
     every = tuple(mounts)
     by_id = {mount.id: mount for mount in every}
     covered = {
@@ -130,7 +134,7 @@ class Refused:
         return bool(self._prefixes)
 
     def over(self, path: str) -> Mount | None:
-        """Return the refused mount that a real path (no link in it) is at or below; by name, nothing is touched."""
+        """Return the refused mount that a path without links is at or below; by name, nothing is touched."""
         named = path + "/"
         if not named.startswith(self._prefixes):
             return None

@@ -38,9 +38,7 @@ def open_in_root(root_fd: int, path: str, *, follow: bool) -> int:
     """Return an O_PATH descriptor; links stay inside the root, and a last link is followed if asked."""
     flags = PLACE if follow else PLACE | os.O_NOFOLLOW
     try:
-        return kernel.openat2(
-            root_fd, path.lstrip("/") or ".", flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
-        )
+        return kernel.openat2(root_fd, path.lstrip("/") or ".", flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
     except kernel.UnavailableError:
         return walk(root_fd, path, follow=follow)
 
@@ -81,22 +79,22 @@ def _step(folder_fd: int, name: str) -> int:
 
 def walk(root_fd: int, path: str, *, follow: bool, enter: Enter = _any, passed: Passed = _any) -> int:
     """Do what `open_in_root` does, part by part, asking `enter` before and `passed` after each step."""
-    with _Walk(root_fd, enter, passed) as way:
+    way = _Walk(root_fd, enter, passed)
+    try:
         return way.to(path, follow=follow)
+    finally:
+        way.close()
 
 
 class _Walk:
-    """A way down from the root: the descriptors of the folders passed, so that ".." needs no trust in names."""
+    """A way down from the root, as descriptors of the folders passed: ".." needs no trust in names."""
 
     def __init__(self, root_fd: int, enter: Enter, passed: Passed) -> None:
         self._enter, self._passed = enter, passed
         self._names: list[str] = []
         self._fds = [os.dup(root_fd)]
 
-    def __enter__(self) -> _Walk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._cut(0)
 
     def _cut(self, length: int) -> None:

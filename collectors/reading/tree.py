@@ -55,12 +55,10 @@ class Tree:
         return walk(self.fd, path, follow=follow, enter=lambda real: self._enter(path, real))
 
     def _open_below(self, path: str, folder: str) -> int:
-        """Return what stands at a path in a folder that someone untrusted owns; he may not place links in it."""
+        """Return what stands at a path in a folder whose owner is not trusted to place links."""
         rest = path.removeprefix(folder.rstrip("/"))
         if (rest and not rest.startswith("/")) or "/.." in rest:
-            raise ReadError(
-                path, "link_refused", f"expected a path below {ascii(folder)}, found one that leaves it"
-            )
+            raise ReadError(path, "link_refused", f"expected a path below {folder!a}, found one that leaves it")
         base = self._open(folder, follow=True)
         try:
             self._enter(path, self.real(base).rstrip("/") + rest)
@@ -74,14 +72,14 @@ class Tree:
             raise ReadError(path, "not_entered", f"a {mount.fstype} mount is never entered")
 
     def _on_allowed_device(self, path: str, fd: int) -> None:
-        """Raise if a mount that is never entered was reached all the same, by a name it was not listed under."""
+        """Raise if a mount that is never entered was reached by a name it is not listed under."""
         mount = self._refused().devices.get(os.fstat(fd).st_dev)
         if mount is not None:
             raise ReadError(path, "not_entered", f"a {mount.fstype} mount is never entered")
 
 
 def clean(path: str) -> str:
-    """Return an absolute path without empty and "." parts; ".." stays, since only the tree knows where it leads."""
+    """Return an absolute path without empty and "." parts; ".." stays: only the tree knows where it leads."""
     if not path.startswith("/") or "\0" in path:
         raise ReadError(path, "malformed", "expected an absolute path without NUL")
     try:
