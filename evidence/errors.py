@@ -43,3 +43,23 @@ class StateError(EvidenceError):
 
 class PackError(EvidenceError):
     """A pack could not be written; nothing half is left behind."""
+
+
+class BusyError(StateError):
+    """Another program is writing to the state folder: wait for it, then try again."""
+
+
+class UnsafeStateError(StateError):
+    """Someone else could have read or changed the state: its owner must look before it is used."""
+
+
+class NewerStateError(StateError):
+    """The state was written by a later version: nothing is written to it."""
+
+
+class CommitError(StateError):
+    """What was handed over is not on disk for certain: it was not committed and may be tried again."""
+
+
+class DamageError(StateError):
+    """Bytes of the state are not those that were written; the writer repairs and records it when it next opens."""
