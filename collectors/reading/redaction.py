@@ -1,11 +1,11 @@
 """Secrets in text that is itself the fact: arguments in sudoers, `command=` of an SSH key.
 
 What is recognised becomes `<redacted:detector>`; the rest stays as it is. Recognition errs towards hiding: a
-value that only looks like a secret is lost, and the detector's name says why. Nothing is recognised by meaning:
-a password that stands alone as a plain word is not found; docs/privacy.md says so.
+value that only looks like a secret is lost, and the detector's name says why. Nothing is recognised by what it
+means: a password that stands alone as a plain word is not found; docs/privacy.md says so.
 
-Each detector takes time linear in the text: a pattern either cannot fail once it has begun to repeat, or begins
-at most once in a run of the characters that it repeats.
+Each detector takes time linear in the text: a pattern either cannot fail once it has begun to repeat, or
+begins at most once in a run of the characters that it repeats.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _assigned_noise(word: str) -> str:
 
 
 def _is_noise(value: str) -> bool:
-    """Return whether a value has the alphabet, the mixture and the entropy (3.5 bits a character) of a key."""
+    """Return whether a value has the alphabet, mixture and entropy (3.5 bits a character) of a key."""
     if not _BASE64.fullmatch(value) or not all(each.search(value) for each in _CLASSES[:3]):
         return False
     share = [count / len(value) for count in Counter(value).values()]
