@@ -86,11 +86,17 @@ class MalformedError(ValueError):
 
 
 class UnsupportedError(Exception):
-    """There is no such thing on this kind of host: the table's coverage is `unsupported`, not empty."""
+    """There is no such thing on this kind of host: the table's coverage is `unsupported`, not empty.
+
+    Its text stands in a signed statement, which is kept for ever: no path and no name of a person in it.
+    """
 
 
 class CollectionError(Exception):
-    """What was found contradicts itself (a package database without packages): the table is `failed`."""
+    """What was found contradicts itself (a package database without packages): the table is `failed`.
+
+    Its text stands in a signed statement, as that of UnsupportedError does.
+    """
 
 
 @dataclass(frozen=True)

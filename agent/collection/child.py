@@ -19,7 +19,7 @@ from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
 
 Failure = tuple[str, str]
-"""Coverage (`failed` or `unsupported`) and the reason, in words without file text."""
+"""Coverage (`failed` or `unsupported`) and the reason, in words without paths, names or file text."""
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -51,8 +51,11 @@ def _send_items(host: Host, table: Table, writer: FrameWriter, limits: Limits) -
             sent.take(item)
     except UnsupportedError as error:
         return "unsupported", str(error)
-    except (CollectionError, ReadError) as error:
+    except CollectionError as error:
         return "failed", str(error)
+    except ReadError as error:  # the reason stands in a signed statement, where no path may; the path is in the gap
+        sent.take(error.gap())
+        return "failed", f"its source could not be read: {error.reason}"
     except MemoryError:
         return "failed", f"needed more than {limits.data_bytes >> 20} MiB of memory"
     except Exception as error:  # noqa: BLE001  the one broad except: a collector's defect costs its own table only

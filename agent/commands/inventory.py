@@ -1,0 +1,157 @@
+"""`evidenced inventory`: read the host, show it, and sign it into the log."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from agent.choosing import chosen
+from agent.collection.receiver import Collection
+from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from agent.logbook import opened, secret_of
+from agent.observing import Target, now, observation, read_tables, sealed
+from agent.places import state_folder
+from agent.summary import gap_lines, table_lines, total_line
+from agent.terminal import Progress, printable
+from agent.version import VERSION
+from evidence.statement import Observation
+
+EPILOG = """\
+A whole inventory of this host is shown and signed into the log. With --table, --json, --gaps or --root it is only
+printed; --sign signs it all the same.
+
+With one --table, --json prints its rows, one JSON object a line, exactly as they are signed; with several, each line is
+{"row": …, "table": NAME}. --gaps prints {"gap": …, "table": NAME} in place of rows.
+
+exit codes: 0 fine (gaps are shown), 2 wrong use, 3 a table failed, or with --strict any gap"""
+
+DURATION = re.compile(r"([1-9]\d{0,5})(h|d)")
+LABEL = re.compile(r"([a-z0-9_.:-]{1,64})=(.{1,200})")
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = EPILOG
+    parser.add_argument("--table", action="append", default=[], metavar="NAME", help="read this table only; repeatable")
+    parser.add_argument("--json", action="store_true", help="print rows as NDJSON, and nothing else, on stdout")
+    parser.add_argument("--gaps", action="store_true", help="print gaps as NDJSON, and nothing else, on stdout")
+    parser.add_argument("--root", default="/", metavar="DIR", help="read a mounted image or a recorded host instead")
+    signing = parser.add_mutually_exclusive_group()
+    signing.add_argument("--sign", action="store_true", default=None, help="append to the log in any case")
+    signing.add_argument("--no-sign", action="store_false", dest="sign", help="do not append to the log")
+    parser.add_argument("--strict", action="store_true", help="exit 3 if there is any gap")
+    parser.add_argument(
+        "--every", metavar="TIME", help="promise, signed, that this inventory is repeated within TIME (12h, 31d)"
+    )
+    parser.add_argument(
+        "--label", action="append", default=[], metavar="KEY=VALUE", help="a label of this host, signed; repeatable"
+    )
+    parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, show, sign; return the exit code."""
+    tables = chosen(options.table)
+    promise, labels = _promise(options.every), _labels(options.label)
+    quiet = options.json or options.gaps
+    sign = options.sign if options.sign is not None else not (options.table or quiet or options.root != "/")
+    state = state_folder(options.state)
+    target = Target(options.root, secret_of(state, make=sign, clock=now))
+    progress, started = Progress(), time.monotonic()
+    try:
+        seen = observation(target, labels)
+        collections = read_tables(target, tables, progress)
+    finally:
+        progress.clear()
+    elapsed_ms = round((time.monotonic() - started) * 1000)
+    if options.gaps:
+        _print_gaps(collections)
+    elif options.json:
+        _print_rows(collections)
+    _print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
+    if sign:
+        _append(state, collections, seen, promise, quiet=quiet)
+    elif not quiet:
+        print("Not signed: printed only.")
+    return _exit_code(collections, strict=options.strict)
+
+
+def _append(
+    state: str, collections: Sequence[Collection], seen: Observation, promise: int | None, *, quiet: bool
+) -> None:
+    with opened(state, machine=seen.machine if seen.observed == "live" else None, clock=now) as store:
+        entry = store.append_snapshot([sealed(each, promise) for each in collections], seen)
+        fingerprint = store.fingerprint
+    stream = sys.stderr if quiet else sys.stdout
+    lines = [
+        f"Signed as entry {entry.sequence} of {entry.origin}",
+        f"  log {state}",
+        f"  key {fingerprint}",
+    ]
+    if entry.sequence <= 1 and not quiet:
+        lines.append("Note the key's fingerprint elsewhere: whoever checks a pack will ask you for it.")
+    stream.write("\n".join((*lines, "")))
+
+
+def _print_rows(collections: Sequence[Collection]) -> None:
+    out = sys.stdout.buffer
+    alone = len(collections) == 1
+    for each in collections:
+        for line in each.rows:
+            out.write((line if alone else b'{"row":' + line + b',"table":"' + each.table.name.encode() + b'"}') + b"\n")
+    out.flush()
+
+
+def _print_gaps(collections: Sequence[Collection]) -> None:
+    out = sys.stdout.buffer
+    for each in collections:
+        for gap in each.gaps:
+            out.write(msgspec.json.encode({"gap": gap, "table": each.table.name}, order="sorted") + b"\n")
+    out.flush()
+
+
+def _print_summary(
+    seen: Observation, target: Target, collections: Sequence[Collection], elapsed_ms: int, *, to_stderr: bool
+) -> None:
+    """Print what a person wants to see; beside NDJSON only that something is missing, on stderr."""
+    gaps = gap_lines(collections)
+    missing = ["", "Not read:", *gaps] if gaps else []
+    if to_stderr:
+        sys.stderr.write("\n".join((*missing[1:], "")) if missing else "")
+        return
+    who = "as root" if seen.privileged else "as an ordinary user: much can be read by root only"
+    what = "this host" if target.live else f"image {printable(target.root)}"
+    head = f"evidenced {VERSION} · {printable(seen.name)} · {what}, read {who}"
+    print("\n".join((head, "", *table_lines(collections), "", total_line(collections, elapsed_ms), *missing, "")))
+
+
+def _exit_code(collections: Sequence[Collection], *, strict: bool) -> int:
+    failed = any(each.coverage == "failed" for each in collections)
+    return COULD_NOT_RUN if failed or (strict and any(each.gaps for each in collections)) else OK
+
+
+def _promise(text: str | None) -> int | None:
+    """Return the seconds of `12h` or `31d`."""
+    if text is None:
+        return None
+    found = DURATION.fullmatch(text)
+    if not found:
+        raise CommandError(f"--every: expected a number of hours or days such as 12h or 31d, found {text!r}", WRONG_USE)
+    return int(found[1]) * {"h": 3600, "d": 86400}[found[2]]
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    labels = {}
+    for text in texts:
+        found = LABEL.fullmatch(text)
+        if not found or found[1] in labels:
+            raise CommandError(
+                f"--label: expected KEY=VALUE with a new key of a-z 0-9 _ . : -, found {text!r}", WRONG_USE
+            )
+        labels[found[1]] = found[2]
+    return labels

@@ -1,0 +1,87 @@
+"""The command line: find the command, import that one only, and turn errors into a line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from agent.errors import COULD_NOT_RUN, WRONG_USE, CommandError
+from agent.version import VERSION
+
+# Help lines stand here, so that `evidenced --help` need not import what the commands need.
+COMMANDS = {
+    "inventory": "read this host, show what was found, and sign it into the local log",
+    "tables": "every table: what it reads, its columns, what it needs",
+    "show-payload": "print exactly what would leave this host",
+    "export": "write a pack for an auditor",
+    "verify": "check packs, offline",
+    "log": "show entries and checkpoints, prove that an entry is in the log",
+    "keys": "show or rotate the key of this host",
+    "prune": "remove stored rows past their retention; statements stay",
+}
+
+EPILOG = """exit codes: 0 fine, 1 the evidence is bad, 2 wrong use, 3 could not run or incomplete
+Each command explains itself with --help. Manual: evidenced(1)."""
+
+
+class Command(Protocol):
+    """What a module of agent.commands offers."""
+
+    def declare(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `evidenced … | head` ends quietly, as other tools do
+    parser = _parser()
+    name = next((each for each in arguments if not each.startswith("-")), None)
+    if name is None or name not in COMMANDS or arguments[0] != name:
+        parser.parse_args(arguments)  # --help, --version, or an error that argparse words
+        parser.print_help()
+        return WRONG_USE
+    command: Command = importlib.import_module(f"agent.commands.{name.replace('-', '_')}")
+    own = argparse.ArgumentParser(
+        prog=f"evidenced {name}",
+        description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.declare(own)
+    options = own.parse_args(arguments[1:])
+    try:
+        return command.run(options)
+    except CommandError as error:
+        return _complain(name, str(error), error.code)
+    except KeyboardInterrupt:
+        return _complain(name, "interrupted", 128 + signal.SIGINT)
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _complain(name, f"{where}{error.strerror}", COULD_NOT_RUN)
+
+
+def _complain(name: str, text: str, code: int) -> int:
+    sys.stderr.write(f"evidenced {name}: {text}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="evidenced",
+        usage="evidenced COMMAND [OPTION…]",
+        description=f"Signed, offline-verifiable evidence of what a Linux host really is.\n\ncommands:\n{listing}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"evidenced {VERSION}")
+    parser.add_argument("command", nargs="?", choices=tuple(COMMANDS), help=argparse.SUPPRESS, metavar="COMMAND")
+    return parser

@@ -1,0 +1,108 @@
+"""Reading a host for a command: which root, whose name, and collections made ready for evidence."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.clocks import boot_id, boottime_ms, synchronised, wall_text
+from agent.collection.parent import collect
+from agent.collection.receiver import Collection, Progress, lines_of
+from agent.errors import CommandError
+from agent.version import VERSION
+from collectors.contract import Table, header_of
+from collectors.reading.errors import ReadError
+from collectors.reading.host import Host
+from evidence.statement import Clock, Collected, Cost, Observation
+
+NAME_LIMIT = 253  # RFC 1035, 2.3.4, without the root's dot
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be read, with the secret that keys its pseudonyms."""
+
+    root: str
+    secret: bytes
+
+    @property
+    def live(self) -> bool:
+        """Return whether this is the running machine itself."""
+        return self.root == "/"
+
+    def open(self) -> Host:
+        """Open the host; called in each child."""
+        return open_host(self.root, self.secret)
+
+
+def open_host(root: str, secret: bytes) -> Host:
+    """Return a host: the machine itself, a folder with a root tree, or a recorded host (a folder with host.toml)."""
+    if os.path.isfile(os.path.join(root, "host.toml")):
+        return Host.recorded(root, secret=secret)
+    if not os.path.isdir(root):
+        raise CommandError(f"--root: {root}: expected a folder with a root tree or a recorded host, found none")
+    return Host(root, secret=secret)
+
+
+def read_tables(target: Target, tables: Sequence[Table], progress: Progress) -> list[Collection]:
+    """Read tables in children and return their collections, in the same order."""
+    target.open()  # a root that cannot be opened is one clear error, not one for each table
+    return collect(tables, target.open, progress=progress)
+
+
+def now() -> Clock:
+    """Return the clocks of this moment."""
+    return Clock(wall=wall_text(time.time()), boottime_ms=boottime_ms(), boot_id=boot_id(), synchronised=synchronised())
+
+
+def observation(target: Target, labels: dict[str, str]) -> Observation:
+    """Return who observed what; a host that does not tell its name is called `unnamed`."""
+    host = target.open()
+    return Observation(
+        name=_first_text(host, ("/proc/sys/kernel/hostname", "/etc/hostname")) or "unnamed",
+        labels=labels,
+        machine=machine_id(host),
+        observed="live" if target.live else "image",
+        version=VERSION,
+        reason="by-hand",
+        privileged=os.geteuid() == 0,
+    )
+
+
+def machine_id(host: Host) -> str | None:
+    """Return the keyed hash of the machine id, or None if the host has none."""
+    text = _first_text(host, ("/etc/machine-id",))
+    return host.pseudonym(text.lower()) if text and text != "uninitialized" else None
+
+
+def _first_text(host: Host, paths: Sequence[str]) -> str | None:
+    for path in paths:
+        try:
+            text = host.read(path, limit=4096).data.decode("utf-8", "replace").strip()
+        except ReadError:
+            continue
+        if text:
+            return text[:NAME_LIMIT]
+    return None
+
+
+def sealed(collection: Collection, interval_s: int | None) -> Collected:
+    """Return a collection as bytes that are ready to be stored; `interval_s` is what is promised, if anything."""
+    gaps = list(lines_of(collection.gaps))
+    cost = collection.cost
+    return Collected(
+        name=collection.table.name,
+        version=collection.table.version,
+        header=header_of(collection.table).encode(),
+        coverage=collection.coverage,
+        failure=collection.failure if collection.coverage in {"failed", "unsupported"} else None,
+        rows=b"".join(line + b"\n" for line in collection.rows),
+        row_count=len(collection.rows),
+        gaps=b"".join(line + b"\n" for line in gaps),
+        gap_count=len(gaps),
+        reasons=collection.reasons,
+        interval_s=interval_s,
+        cost=Cost(wall_ms=cost.wall_ms, cpu_ms=cost.cpu_ms, peak_kib=cost.peak_kib, files=cost.files, bytes=cost.bytes),
+    )

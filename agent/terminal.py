@@ -1,0 +1,71 @@
+"""Text for people on a terminal: foreign text made harmless, columns, and a line of progress."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import TextIO
+
+# Cc control, Cf format (bidi marks among them), Cs surrogate, Co private use, Cn unassigned, Zl and Zp line ends
+HARMFUL = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Return foreign text so that it cannot move the cursor, hide or reorder what stands around it."""
+    shown = "".join(
+        each.encode("unicode_escape").decode("ascii") if unicodedata.category(each) in HARMFUL else each
+        for each in text[: limit + 1]
+    )
+    return shown if len(text) <= limit else shown[:limit] + "…"
+
+
+def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
+    """Return rows as aligned lines; the columns of `right` are set flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = (
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def thousands(number: int) -> str:
+    """Return a count as people read it."""
+    return f"{number:,}"
+
+
+def seconds(milliseconds: int) -> str:
+    """Return a duration in seconds."""
+    return f"{milliseconds / 1000:.2f} s"
+
+
+class Progress:
+    """One line on stderr that is drawn over while work goes on; nothing at all unless it is a terminal."""
+
+    def __init__(self, stream: TextIO = sys.stderr, *, wanted: bool = True) -> None:
+        self._stream = stream
+        self._on = wanted and stream.isatty()
+        self._drawn = ""
+
+    def __call__(self, name: str, count: int) -> None:
+        """Show which table is being read and how many rows it has so far."""
+        if not self._on:
+            return
+        text = f"reading {name}" + (f" · {thousands(count)} rows" if count else "")
+        text = text[: shutil.get_terminal_size().columns - 1]
+        if text != self._drawn:
+            self._stream.write("\r\x1b[K" + text)
+            self._stream.flush()
+            self._drawn = text
+
+    def clear(self) -> None:
+        """Take the line away, so that what follows begins on an empty one."""
+        if self._drawn:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._drawn = ""

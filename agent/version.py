@@ -1,0 +1,3 @@
+"""The version of the agent, as statements and packages name it."""
+
+VERSION = "0.1.0"
