@@ -70,9 +70,7 @@ def _check_depth(text: str, where: str, depth: int) -> None:
         mark = match.group()[0]
         level += 1 if mark in "[{" else -1 if mark in "]}" else 0
         if level > depth:
-            raise LimitError(
-                where, f"at most {depth} nested containers", f"more at character {match.start()}"
-            )
+            raise LimitError(where, f"at most {depth} nested containers", f"more at character {match.start()}")
 
 
 def _check_surrogates(value: Any, where: str) -> None:

@@ -105,9 +105,7 @@ def _split_at(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def verify_inclusion(
-    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
-) -> None:
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> None:
     """Check that a leaf stands at `index` in the tree of `size` leaves. RFC 9162, 2.1.3.2.
 
     Raises: ProofError.
@@ -132,9 +130,7 @@ def verify_inclusion(
         raise ProofError("inclusion proof", "the root of the checkpoint", "another root")
 
 
-def verify_consistency(
-    old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]
-) -> None:
+def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Check that the older tree is a prefix of the newer one. RFC 9162, 2.1.4.2.
 
     Raises: ProofError; of two trees of one size with two roots it says that the log was split.

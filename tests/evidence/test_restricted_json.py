@@ -84,9 +84,7 @@ def test_the_foreign_keys_of_in_toto_and_dsse_pass() -> None:
     assert decode(encode(value)) == value
 
 
-@pytest.mark.parametrize(
-    "value", [1.5, float("nan"), MAX_INTEGER + 1, "\ud800", {"A": 1}, {1: 2}, {"a": [2.0]}]
-)
+@pytest.mark.parametrize("value", [1.5, float("nan"), MAX_INTEGER + 1, "\ud800", {"A": 1}, {1: 2}, {"a": [2.0]}])
 def test_a_producer_cannot_write_what_a_verifier_refuses(value: Any) -> None:
     with pytest.raises(FormatError):
         encode(value)

@@ -29,9 +29,7 @@ def mth(leaves: Sequence[bytes]) -> bytes:
 
 
 def test_the_vectors_of_the_specification_are_reproduced() -> None:
-    assert (
-        tree.leaf_hash(b"leaf-0").hex() == "305df59f9590c3c9ac63d2b2743c388e3792449078cebf7fb3dbe6471643b2b7"
-    )
+    assert tree.leaf_hash(b"leaf-0").hex() == "305df59f9590c3c9ac63d2b2743c388e3792449078cebf7fb3dbe6471643b2b7"
     assert base64.b64encode(tree.root(LEAVES[:7])) == b"CwB/uRXrmyoUb1SxyG7FO2ZPjkVbdmCwtu4T7cDZIcA="
     assert base64.b64encode(tree.root(LEAVES[:4])) == b"vdHF/1WxnLaw58dhv5psyqJ/u/wHt08fq7bpEaC9KrM="
     assert [base64.b64encode(each) for each in tree.inclusion_proof(LEAVES[:7], 3)] == [
