@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from collectors.contract import Gap, Row, Table, means, path_gap, utc
+from collectors.contract import Gap, MalformedError, Row, Table, means, path_gap, utc
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Content, Host
 from collectors.reading.os_release import OS_RELEASE, read_os_release
@@ -63,9 +63,14 @@ def parse_distro_info(text: str, version: str) -> Dates | None:
 
     Columns: `eol` is the end of ordinary support; eol-lts, eol-elts (Debian) and eol-esm, eol-legacy (Ubuntu) are
     extensions; Ubuntu's eol-server counts where it is later than eol. A version reads "22.04 LTS" or "12".
+    Raises: MalformedError if the text is no CSV.
     Source: distro-info-data, README.
     """
-    for row in csv.DictReader(text.split("\n")):
+    try:
+        rows = list(csv.DictReader(text.split("\n")))
+    except csv.Error:
+        raise MalformedError("comma-separated values", "another text") from None
+    for row in rows:
         if (row.get("version") or "").partition(" ")[0] != version:
             continue
         days = {name: value for name, value in row.items() if name and isinstance(value, str) and DAY.fullmatch(value)}
@@ -119,7 +124,11 @@ def collect(host: Host) -> Iterator[Support | Gap]:
             yield error.gap()
         else:
             yield from _cut(content)
-            dates = parse_distro_info(content.data.decode("utf-8", "backslashreplace"), version)
+            try:
+                dates = parse_distro_info(content.data.decode("utf-8", "backslashreplace"), version)
+            except MalformedError as error:
+                yield path_gap(path, "malformed", str(error))
+                dates = None
             found = None if dates is None else (dates, utc(content.facts.mtime)[:10], "distro-info-data")
     if found is None and (listed := bundled(os_id, version)):
         found = (*listed, "bundled")

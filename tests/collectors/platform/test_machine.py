@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.contract import Gap
+from collectors.contract import Gap, MalformedError
 from collectors.platform import host as host_table
 from collectors.platform import os_support
 from collectors.platform.host import Machine
@@ -218,8 +218,21 @@ def test_others_have_bundled_dates_with_their_day(os_id: str, version: str, unti
 
 
 @given(st.text(max_size=400), st.text(max_size=10))
-def test_any_text_is_a_list_of_dates_or_none(text: str, version: str) -> None:
-    parse_distro_info(text, version)
+def test_any_text_is_a_list_of_dates_or_none_or_malformed(text: str, version: str) -> None:
+    try:
+        found = parse_distro_info(text, version)
+    except MalformedError:
+        return
+    assert found is None or found.supported in text
+
+
+def test_a_list_of_dates_that_is_no_csv_is_a_gap_and_the_bundled_one_speaks(tree: Tree) -> None:
+    host = tree({"/etc/os-release": DEBIAN, "/usr/share/distro-info/debian.csv": "a\rb,c"})
+    gap, row = os_support.collect(host)
+    assert isinstance(gap, Gap)
+    assert gap.reason == "malformed"
+    assert isinstance(row, Support)
+    assert row.source == "bundled"
 
 
 def test_every_bundled_date_is_a_day_and_every_list_says_how_old_it_is() -> None:
