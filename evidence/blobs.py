@@ -1,0 +1,148 @@
+"""Blobs: content-addressed files, `blobs/AA/SHA256`, zlib inside (docs/formats.md, sections 2 and 7).
+
+A blob is in place only when its bytes are on disk, so a name that can be seen can be read. Names themselves are
+made durable folder by folder, for new blobs and for those that stood there already: an earlier process may have
+been killed between its rename and its sync.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from evidence.errors import DamageError, LimitError
+from evidence.state import Folder, staged
+
+MAX_BYTES = 64 * 1024 * 1024
+_MAX_STORED = MAX_BYTES + MAX_BYTES // 1000 + 4096
+_LEVEL = 6
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def digest(data: bytes) -> str:
+    """Return the name of a blob."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Blobs:
+    """The folder of all blobs; `set_aside` takes a damaged file out of the way, given its folder and name."""
+
+    def __init__(self, folder: Folder, set_aside: Callable[[Folder, str], None]) -> None:
+        self._folder = folder
+        self._set_aside = set_aside
+        self._open: dict[str, Folder] = {}
+        self._durable: set[str] = set()
+        self._suspect: set[str] = set()
+
+    def close(self) -> None:
+        """Close the folders that were opened on the way."""
+        for each in self._open.values():
+            each.close()
+        self._open.clear()
+
+    def put(self, blobs: Mapping[str, bytes]) -> None:
+        """Store blobs by digest; all are durable when this returns, and none is believed stored if it raises.
+
+        A blob that stands there is read and compared: bytes in hand heal a damaged file.
+        Raises: OSError; LimitError past 64 MiB.
+        """
+        missing = [each for each, data in blobs.items() if not self._holds(each, data)]
+        prefixes = {each[:2] for each in blobs if each not in self._durable}
+        for each in missing:
+            self._in(each, create=True).stage(each, zlib.compress(blobs[each], _LEVEL))
+        for each in missing:
+            self._in(each).publish(each)
+        for prefix in sorted(prefixes.union(each[:2] for each in missing)):
+            self._sync(prefix)
+        self._durable.update(blobs)
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        if len(data) > MAX_BYTES:
+            raise LimitError("blob", f"at most {MAX_BYTES} bytes", f"{len(data)}")
+        if name in self._durable:
+            return True
+        try:
+            return self.get(name) == data and name[:2] not in self._suspect
+        except DamageError:
+            self._set_aside(self._in(name), name)
+            return False
+
+    def _sync(self, prefix: str) -> None:
+        """Make the names in one folder durable.
+
+        After an error the kernel may call the next attempt a success without having written anything, so the
+        names are then made again, through a new descriptor.
+        """
+        try:
+            self._in(prefix).sync()
+        except OSError:
+            self._suspect.add(prefix)
+            self._durable = {each for each in self._durable if not each.startswith(prefix)}
+            self._open.pop(prefix).close()
+            raise
+        self._suspect.discard(prefix)
+
+    def get(self, name: str) -> bytes | None:
+        """Return a blob's bytes, None if it is not there.
+
+        Raises: DamageError when the file does not hold what its name says.
+        """
+        try:
+            folder = self._in(name)
+            stored = folder.read(name, _MAX_STORED)
+        except FileNotFoundError:
+            return None
+        data = inflated(stored, MAX_BYTES)
+        if data is None or digest(data) != name:
+            raise DamageError(folder.where(name), "the bytes its name is the hash of", "others")
+        return data
+
+    def names(self) -> Iterator[str]:
+        """Yield the digests of all blobs, sorted."""
+        for prefix in self._folder.names():
+            if len(prefix) == 2:  # noqa: PLR2004  AA; anything else was put there by someone else
+                yield from (each for each in self._in(prefix).names() if _DIGEST.match(each))
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove blobs; those that are gone already count as removed."""
+        folders = set()
+        for name in names:
+            self._durable.discard(name)
+            try:
+                self._in(name).remove(name)
+            except FileNotFoundError:
+                continue  # the folder is gone, and the blob with it
+            folders.add(name[:2])
+        for each in sorted(folders):
+            self._sync(each)
+
+    def folder_of(self, name: str) -> Folder:
+        """Return the folder that a blob stands in."""
+        return self._in(name)
+
+    def sweep(self, prefix: str) -> None:
+        """Remove what killed processes left half-written in one folder."""
+        folder = self._in(prefix)
+        for each in folder.names():
+            if each.startswith(".") and each == staged(each[1 : 1 + 64]):
+                folder.remove(each)
+
+    def _in(self, name: str, *, create: bool = False) -> Folder:
+        """Return the open folder of a digest or of its first two digits."""
+        prefix = name[:2]
+        if prefix not in self._open:
+            self._open[prefix] = self._folder.folder(prefix, create=create)
+        return self._open[prefix]
+
+
+def inflated(stored: bytes, limit: int) -> bytes | None:
+    """Return what zlib data holds; None if it is damaged, is followed by more, or would pass `limit` bytes."""
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(stored, limit + 1)
+    except zlib.error:
+        return None
+    whole = inflater.eof and not inflater.unused_data and not inflater.unconsumed_tail
+    return data if whole and len(data) <= limit else None

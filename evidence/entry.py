@@ -1,0 +1,78 @@
+"""One entry read back from a frame: its payload, its leaf, and the row that the index keeps of it.
+
+What is read here was written by us and is vouched for by the hash of its frame, so it is decoded fast; what comes
+from anyone else goes through `evidence.dsse` and `evidence.predicates`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from evidence.errors import DamageError
+from evidence.index import Row
+from evidence.predicates import Event, Snapshot, Statement
+from evidence.segment import Frame
+from evidence.tree import leaf_hash
+
+SNAPSHOT = "snapshot"
+LOST = "lost"
+
+
+class _Envelope(msgspec.Struct):
+    payload: bytes
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_statement = msgspec.json.Decoder(Statement)
+
+
+def payload_of(body: bytes) -> bytes:
+    """Return the payload in an envelope. Raises: DamageError."""
+    try:
+        return _envelope.decode(body).payload
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise DamageError("segment", "an envelope in its frame", "other bytes") from None
+
+
+def statement_of(payload: bytes) -> Statement:
+    """Return the statement in a payload. Raises: DamageError."""
+    try:
+        result: Statement = _statement.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise DamageError("segment", "a statement of format 1", "another payload") from None
+    return result
+
+
+def leaf_of(frame: Frame) -> bytes:
+    """Return the leaf hash of a frame, also of one that stands for a lost entry. Raises: DamageError."""
+    return frame.lost_leaf or leaf_hash(payload_of(frame.body))
+
+
+def row_of(frame: Frame, segment: int) -> Row:
+    """Return what the index keeps of the entry in a frame. Raises: DamageError."""
+    place = (segment, frame.offset, frame.length)
+    if frame.lost_leaf is not None:
+        return Row(*place, frame.lost_leaf, "", LOST, "", {})
+    payload = payload_of(frame.body)
+    statement = statement_of(payload)
+    predicate = statement.predicate
+    host = f"{predicate.host.observed}:{predicate.host.name}"
+    return Row(*place, leaf_hash(payload), predicate.clock.wall, kind_of(statement), host, names_in(statement))
+
+
+def kind_of(statement: Statement) -> str:
+    """Return `snapshot`, or what kind of event it is."""
+    return statement.kind if isinstance(statement, Event) else SNAPSHOT
+
+
+def names_in(statement: Statement) -> dict[str, tuple[str, ...]]:
+    """Return the blobs a statement names, by table, or by subject for an event."""
+    subjects = statement.subjects()
+    if not isinstance(statement, Snapshot):
+        return {name: (digest,) for name, digest in subjects.items()}
+    return {each.name: _digests(each.name, each.header, subjects) for each in statement.predicate.tables}
+
+
+def _digests(table: str, header: str | None, subjects: dict[str, str]) -> tuple[str, ...]:
+    found = (subjects.get(table), subjects.get(f"{table}.gaps"), header)
+    return tuple(each for each in found if each is not None)

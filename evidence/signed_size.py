@@ -1,0 +1,66 @@
+"""A log's checkpoint on disk: the signed note, and an SSHSIG over the same text for those who have only OpenSSH.
+
+A checkpoint counts when the note is in place; the SSHSIG goes first and is made again where a crash parted them.
+"""
+
+from __future__ import annotations
+
+from evidence import note, sshsig
+from evidence.errors import DamageError, EvidenceError, FormatError, SignatureError
+from evidence.keys import PrivateKey, PublicKey
+from evidence.note import Checkpoint, Verifier
+from evidence.state import Folder
+
+NAME = "checkpoint"
+SSHSIG = "checkpoint.sshsig"
+_LIMIT = 16 * 1024
+
+
+def write(log: Folder, checkpoint: Checkpoint, key: PrivateKey) -> None:
+    """Sign how large the log is, durably. Raises: OSError."""
+    text = checkpoint.text()
+    log.stage(SSHSIG, sshsig.sign(text.encode(), key).encode())
+    log.stage(NAME, note.sign(text, checkpoint.origin, key).encode())
+    log.publish(SSHSIG)
+    log.publish(NAME)
+    log.sync()
+
+
+def read(log: Folder, origin: str, key: PublicKey) -> Checkpoint:
+    """Return the checkpoint whose signature verifies. Raises: FileNotFoundError, DamageError."""
+    return parse(log.read(NAME, _LIMIT), log.where(NAME), origin, key)
+
+
+def parse(data: bytes, where: str, origin: str, key: PublicKey) -> Checkpoint:
+    """Return the checkpoint in a note that this log's key signed. Raises: DamageError."""
+    try:
+        found = note.parse(data, where)
+        note.verify(found, [Verifier(origin, key)], where)
+        checkpoint = Checkpoint.parse(found.text, where)
+    except EvidenceError as error:
+        raise DamageError(where, error.expected, error.found) from None
+    if checkpoint.origin != origin:
+        raise DamageError(where, "the checkpoint of its log", "one of another")
+    return checkpoint
+
+
+def read_note(log: Folder) -> bytes:
+    """Return the note as it is stored, unchecked. Raises: FileNotFoundError, DamageError."""
+    return log.read(NAME, _LIMIT)
+
+
+def read_sshsig(log: Folder) -> str:
+    """Return the SSHSIG as it is stored, unchecked. Raises: FileNotFoundError, DamageError."""
+    try:
+        return log.read(SSHSIG, _LIMIT).decode("ascii")
+    except UnicodeDecodeError:
+        raise DamageError(log.where(SSHSIG), "an armoured signature", "other bytes") from None
+
+
+def sshsig_fits(log: Folder, checkpoint: Checkpoint, key: PublicKey) -> bool:
+    """Return whether the SSHSIG is there and is over this checkpoint."""
+    try:
+        sshsig.verify(read_sshsig(log), checkpoint.text().encode(), key)
+    except (FileNotFoundError, DamageError, FormatError, SignatureError):
+        return False
+    return True
