@@ -1,0 +1,71 @@
+"""Files of keys and of principals, line by line, within limits that hold against their owner."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from collectors.access.ssh.key_lines import KeyLine, PrincipalLine
+from collectors.contract import Gap, MalformedError, path_gap
+from collectors.reading.facts import Content
+from collectors.reading.host import Host
+
+Parse = Callable[[str], KeyLine | PrincipalLine | None]
+
+MAX_FILE_BYTES = 16 << 20
+MAX_LINES = 100_000
+"""Of one file; its owner must not fill the table for everyone."""
+MAX_MALFORMED = 20
+"""Of one file; more are counted in one gap."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one line holds, with its number."""
+
+    number: int
+    content: KeyLine | PrincipalLine
+
+
+def read_key_file(host: Host, path: str, untrusted: str | None) -> Content:
+    """Return a file of keys or principals, within the limit of one file; ReadError, AbsentError."""
+    return host.read(path, limit=MAX_FILE_BYTES, untrusted=untrusted)
+
+
+def lines_of(content: Content, parse: Parse) -> Iterator[Line | Gap]:
+    """Yield what each line holds, or a gap; None passes a line over.
+
+    Bytes that are not UTF-8 are no fault: sshd does not care either. What follows a NUL is not there for sshd,
+    nor here, and is a gap.
+    """
+    malformed = 0
+    for number, raw in _whole_lines(content):
+        if number > MAX_LINES:
+            yield path_gap(content.path, "truncated", f"expected at most {MAX_LINES} lines, found more", line=number)
+            break
+        before, nul, _ = raw.partition(b"\0")
+        found, fault = _parsed(before.decode("utf-8", "surrogateescape"), parse)
+        if found is not None:
+            yield Line(number, found)
+        fault = "expected a line without NUL, found one" if nul else fault
+        malformed += fault is not None
+        if fault is not None and malformed <= MAX_MALFORMED:
+            yield path_gap(content.path, "malformed", fault, line=number)
+    if malformed > MAX_MALFORMED:
+        yield path_gap(content.path, "malformed", "more such lines", count=malformed - MAX_MALFORMED)
+    if content.truncated:
+        yield path_gap(content.path, "truncated", f"expected at most {MAX_FILE_BYTES} bytes, found more")
+
+
+def _whole_lines(content: Content) -> Iterator[tuple[int, bytes]]:
+    for number, raw in enumerate(io.BytesIO(content.data), start=1):
+        if raw.endswith(b"\n") or not content.truncated:
+            yield number, raw.removesuffix(b"\n")
+
+
+def _parsed(text: str, parse: Parse) -> tuple[KeyLine | PrincipalLine | None, str | None]:
+    try:
+        return parse(text), None
+    except MalformedError as error:
+        return None, str(error)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.access.ssh.key_options import Option, expiry, parse_options
+from collectors.contract import MalformedError
+
+
+def test_flags_and_values_keep_their_order_and_lose_their_case() -> None:
+    assert parse_options('Restrict,no-PTY,pty,Command="run it",FROM="10.0.0.0/8,*.example.org"') == (
+        Option("restrict"),
+        Option("no-pty"),
+        Option("pty"),
+        Option("command", "run it"),
+        Option("from", "10.0.0.0/8,*.example.org"),
+    )
+
+
+def test_a_quote_in_a_value_is_escaped_and_nothing_else_is() -> None:
+    (option,) = parse_options(r'command="sh -c \"echo a,b\" \\ c:\dir"')
+    assert option.value == r'sh -c "echo a,b" \\ c:\dir'
+
+
+def test_a_comma_too_many_is_passed_over_as_sshd_does() -> None:
+    assert parse_options(",pty,,user-rc,") == (Option("pty"), Option("user-rc"))
+
+
+def test_environment_may_stand_several_times() -> None:
+    assert len(parse_options('environment="A=1",environment="B=2"')) == 2
+
+
+REFUSED = [
+    "hunter2",
+    "ptyx",
+    "no-restrict",
+    "no-cert-authority",
+    "command",
+    "command=run",
+    'command="run',
+    'command="a",command="b"',
+    'from="a",from="b"',
+    'principals="a",principals="b"',
+    'environment="NO EQUALS"',
+    'environment="A-B=1"',
+    'expiry-time="tomorrow"',
+    'expiry-time="20261301"',
+    'expiry-time="20260132"',
+    'pty"',
+    "pty;user-rc",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_sshd_refuses_is_malformed_and_not_quoted(text: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        parse_options(text)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("20260131", "2026-01-31T00:00:00"),
+        ("20260131Z", "2026-01-31T00:00:00Z"),
+        ("202601311530", "2026-01-31T15:30:00"),
+        ("20260131153059utc", "2026-01-31T15:30:59Z"),
+        ("20260231", "2026-03-03T00:00:00"),
+    ],
+)
+def test_an_expiry_time_says_whether_it_is_utc(value: str, expected: str) -> None:
+    assert expiry(value) == expected
+
+
+@given(st.text(alphabet='abcdefghi-="\\, \t\n\0é', max_size=200))
+def test_any_text_gives_options_or_our_error(text: str) -> None:
+    try:
+        options = parse_options(text)
+    except MalformedError:
+        return
+    assert all(each.name for each in options)
+
+
+def test_a_megabyte_of_options_takes_no_more_than_linear_time() -> None:
+    assert len(parse_options("pty," * 250_000)) == 250_000
+    with pytest.raises(MalformedError):
+        parse_options('command="' + '\\"' * 500_000)
