@@ -24,12 +24,13 @@ def stanzas(data: bytes) -> Iterator[tuple[int, str]]:
     """
     start, size = 0, len(data)
     while start < size:
+        if data[start] == NEWLINE:
+            start += 1
+            continue
         end = data.find(b"\n\n", start)
         end = size if end < 0 else end + 1
-        if end > start + 1 or data[start] != NEWLINE:
-            yield start, data[start:end].decode("utf-8", "backslashreplace")
-            end += 1
-        start = end
+        yield start, data[start:end].decode("utf-8", "backslashreplace")
+        start = end + 1
 
 
 def fields(text: str, wanted: frozenset[str]) -> dict[str, str]:

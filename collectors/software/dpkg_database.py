@@ -28,7 +28,7 @@ TRIES = 3
 
 
 def status_entries(host: Host) -> Iterator[Entry | Gap]:
-    """Yield what `status` says, with the changes of `updates/` in the place of what they replace."""
+    """Yield what `status` and the changes in `updates/` together say, as dpkg-query would."""
     gaps: list[Gap] = []
     try:
         content, changes = _steady(host, gaps)
@@ -109,7 +109,7 @@ def parse_status(data: bytes, source: str) -> Iterator[Entry | Gap]:
 
 
 def overlaid(base: Iterable[Entry | Gap], changes: list[Entry]) -> Iterator[Entry | Gap]:
-    """Yield the packages that are there: those of `base`, each in its newest state, and then the new ones."""
+    """Yield the packages that are there: those of `base` that no change replaces, then what was changed."""
     newest: dict[str, list[Entry]] = {}
     for change in changes:
         older = newest.get(change.name, [])

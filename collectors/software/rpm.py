@@ -79,21 +79,22 @@ def package(header: Header, database: str, where: Distribution) -> Package:
     """Return the row of one header; MalformedError if its name, version or release is missing or no word."""
     name, version, release = (_word(header, tag) for tag in (NAME, VERSION, RELEASE))
     arch = header.text(ARCH)
-    epoch, source = header.number(EPOCH), header.text(SOURCE_RPM)
+    epoch = header.number(EPOCH)
     if arch is not None and not WORD.fullmatch(arch):
         raise MalformedError("an architecture without spaces and slashes", "another form")
     full = f"{version}-{release}"
-    source_parts = SOURCE.fullmatch(source) if source else None
+    # A public key, which rpm keeps as the package gpg-pubkey, has the text "(none)" here.
+    source = SOURCE.fullmatch(header.text(SOURCE_RPM) or "")
     size = header.number(LONG_SIZE)
     return Package(
-        purl=rpm_purl(where, name, full, arch=arch, epoch=epoch, source=source),
+        purl=rpm_purl(where, name, full, arch=arch, epoch=epoch, source=source and source[0]),
         database=database,
         instance=1,
         name=name,
         version=full if epoch is None else f"{epoch}:{full}",
         arch=arch,
-        source_name=source_parts and source_parts[1],
-        source_version=source_parts and source_parts[2],
+        source_name=source and source[1],
+        source_version=source and source[2],
         vendor=header.text(VENDOR),
         maintainer=header.text(PACKAGER),
         licence=header.text(LICENCE),
