@@ -4,9 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= $(shell packaging/find-python)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2
+PYTHONS ?= 3.10 3.11 3.12 3.13
 
-.PHONY: help inventory test lint format docs bench fuzz test-tools test-pythons test-wheel golden lock clean
+.PHONY: help inventory test lint format docs bench fuzz test-tools test-pythons test-wheel test-user lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,32 @@ lint: $(BIN)/.dev ## ruff, mypy --strict and import-linter
 format: $(BIN)/.dev ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: $(BIN)/.dev ## write the pages that are generated: docs/tables.md, the README's inventory, the man page
+	$(BIN)/python -m agent tables --markdown > docs/tables.md
+	$(BIN)/python docs/generate.py
+
+bench: $(BIN)/.dev ## measure side by side with public tools and write docs/benchmarks.md
+	$(BIN)/python -m bench
+
+fuzz: $(BIN)/.dev ## give each parser random input for a minute
+	$(BIN)/python tests/fuzz/run.py --seconds 60
+
+test-tools: ## install the programs that tests compare with (Debian, root)
+	packaging/test-tools
+
+test-pythons: ## the whole suite on every supported Python that is on this machine
+	packaging/test-pythons $(PYTHONS) -- $(PYTEST_ARGS)
+
+test-wheel: $(BIN)/.dev ## build the sdist, the wheel from it, and run it from an empty environment
+	packaging/test-wheel $(BIN)/python
+
+test-user: ## everything again from a fresh clone as an ordinary user (run as root)
+	packaging/test-user
+
+lock: ## resolve dependencies anew, with hashes; needs uv
+	uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/run.txt
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/dev.txt
 
 clean: ## remove what make made
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

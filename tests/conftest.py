@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin"))
+EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
 
 def program(name: str) -> str | None:
     """Return the path of a program that a comparison needs, also from the folders only root has on PATH."""
     return shutil.which(name, path=SBIN)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let CI insist that every skip is one we know of."""
+    parser.addoption(
+        "--listed-skips",
+        action="store_true",
+        help="fail on a skip that tests/expected-skips.toml does not list, and on a listed one that ran",
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -23,3 +43,51 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in mark.args:
             if program(name) is None:
                 pytest.skip(f"needs program {name}")
+
+
+def skips(terminal: Any) -> list[tuple[str, str]]:
+    """Return (test, reason) of all that was skipped."""
+    found = []
+    for report in terminal.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found.append((report.nodeid, reason.removeprefix("Skipped: ")))
+    return found
+
+
+def unlisted(found: list[tuple[str, str]], ran: set[str]) -> list[str]:
+    """Return what is wrong between the skips of this run and the list of those we know of."""
+    listed = tomllib.loads(EXPECTED_SKIPS.read_text("utf-8")).get("skip", [])
+    problems = [
+        f"skipped and not listed: {test}: {reason}"
+        for test, reason in found
+        if not any(fnmatch.fnmatchcase(test, each["test"]) and reason == each["reason"] for each in listed)
+    ]
+    problems += [
+        f"listed as skipped and ran: {each['test']}" for each in listed if fnmatch.filter(sorted(ran), each["test"])
+    ]
+    return problems
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Count what was skipped, by reason, at the very end where it is seen."""
+    found = skips(terminalreporter)
+    if found:
+        terminalreporter.section(f"{len(found)} tests could not run on this machine")
+        for reason, count in sorted(Counter(reason for _, reason in found).items()):
+            terminalreporter.line(f"{count:5}  {reason}")
+    if config.getoption("--listed-skips"):
+        ran = {report.nodeid for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])}
+        for problem in unlisted(found, ran):
+            terminalreporter.line(problem, red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if the skips are not the expected ones."""
+    if not session.config.getoption("--listed-skips") or hasattr(session.config, "workerinput"):
+        return
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    ran = {report.nodeid for kind in ("passed", "failed") for report in terminal.stats.get(kind, [])}
+    if unlisted(skips(terminal), ran) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
