@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from collectors.contract import Row, means
 from collectors.software import dpkg_status
 
-State = dpkg_status.State | Literal["broken"]
+State = Literal[dpkg_status.State, "broken"]
 
 
 class Package(Row, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ MOST_STEPS = 100_000_000
 
 PRAGMAS = ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0", "temp_store=MEMORY")
 SCHEMA = "SELECT type, rootpage FROM sqlite_master WHERE name = 'Packages'"
+COLUMNS = "PRAGMA main.table_xinfo(Packages)"
 HEADERS = """
 SELECT hnum, length(blob), CASE WHEN length(blob) <= ? THEN blob END FROM main.Packages ORDER BY hnum LIMIT ?
 """
@@ -73,17 +74,20 @@ def records(copy: str, *, most_bytes: int, most: int) -> Iterator[Record]:
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:
-    """Refuse a view or virtual table of that name: reading one runs what a stranger wrote."""
+    """Refuse a view, a virtual table and a column that computes itself: reading one runs what a stranger wrote."""
     found = connection.execute(SCHEMA).fetchall()
-    if len(found) != 1 or found[0][0] != b"table" or not found[0][1]:
-        raise DatabaseError("malformed", "expected one plain table Packages, found none or something else")
+    columns = {name: hidden for _, name, *_, hidden in connection.execute(COLUMNS)}
+    plain = len(found) == 1 and found[0][0] == b"table" and bool(found[0][1])
+    if not plain or columns != {b"hnum": 0, b"blob": 0}:
+        raise DatabaseError("malformed", "expected a plain table Packages of hnum and blob, found something else")
 
 
 def _only_packages(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    """Allow what the two queries above need; a column that computes itself by other functions is refused."""
+    """Allow what the statements above need, and nothing else."""
     allowed = (
         action == sqlite3.SQLITE_SELECT
         or (action == sqlite3.SQLITE_READ and first in {"Packages", "sqlite_master"})
         or (action == sqlite3.SQLITE_FUNCTION and second == "length")
+        or (action == sqlite3.SQLITE_PRAGMA and first == "table_xinfo")
     )
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
