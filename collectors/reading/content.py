@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
 
+from collectors.contract import Reason
 from collectors.reading.errors import ReadError, read_error
 from collectors.reading.facts import facts_of
 
@@ -24,13 +24,12 @@ def reopened(place_fd: int, flags: int = READING) -> int:
         return os.open(name, flags)
 
 
-def only_regular(path: str, status: os.stat_result) -> None:
-    """Raise ReadError unless the status is that of a regular file."""
-    if stat.S_ISLNK(status.st_mode):
-        raise ReadError(path, "link_refused", "expected a regular file, found a symbolic link")
-    if not stat.S_ISREG(status.st_mode):
-        kind = facts_of(status).kind.replace("_", " ")
-        raise ReadError(path, "not_regular", f"expected a regular file, found a {kind}")
+def only_kind(kind: str, path: str, status: os.stat_result) -> None:
+    """Raise ReadError unless the status is that of a file, folder or link, whichever is expected."""
+    found = facts_of(status).kind
+    if found != kind:
+        reason: Reason = "link_refused" if found == "link" else "not_regular"
+        raise ReadError(path, reason, f"expected a {kind}, found a {found.replace('_', ' ')}")
 
 
 def content_of(path: str, place_fd: int, limit: int) -> tuple[bytes, os.stat_result, bool]:
@@ -40,7 +39,7 @@ def content_of(path: str, place_fd: int, limit: int) -> tuple[bytes, os.stat_res
     or length differ between the first look and the last.
     """
     before = os.fstat(place_fd)
-    only_regular(path, before)
+    only_kind("file", path, before)
     fd = reopened(place_fd)
     try:
         data, truncated = _drain(fd, limit, before.st_size)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from collectors.reading.content import CHUNK, only_regular, reopened, state_of
+from collectors.reading.content import CHUNK, only_kind, reopened, state_of
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.tree import Tree
 
@@ -53,7 +53,7 @@ def _state(tree: Tree, path: str) -> tuple[int, ...] | None:
             status = os.fstat(fd)
     except AbsentError:
         return None
-    only_regular(path, status)
+    only_kind("file", path, status)
     return state_of(status)
 
 
@@ -65,7 +65,7 @@ def _copy(tree: Tree, path: str, to: str, state: tuple[int, ...] | None) -> None
         return
     try:
         with tree.place(path) as place:
-            only_regular(path, os.fstat(place))
+            only_kind("file", path, os.fstat(place))
             fd = reopened(place)
             with open(fd, "rb") as source, open(to, "xb") as copy:
                 _pour(source, copy, state[2])

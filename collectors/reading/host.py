@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 from collectors.contract import Gap
 from collectors.reading.commands import LISTED, Command, run_program
-from collectors.reading.content import content_of, reopened
+from collectors.reading.content import content_of, only_kind, reopened
 from collectors.reading.copies import copied
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.facts import Content, Facts, facts_of
 from collectors.reading.mounts import Mount, Refused, below, parse_mountinfo
 from collectors.reading.recording import KEEPER, Recording
-from collectors.reading.sweep import Interest
+from collectors.reading.resolve import mount_id
+from collectors.reading.sweep import Crowd, Finding, Interest, Swept, sweep_found
 from collectors.reading.tree import Tree, clean
 
 __all__ = ["MIB", "Content", "Cost", "Facts", "Host"]
@@ -54,6 +55,8 @@ class Host:
         self._secret = secret
         self._mounts: tuple[Mount, ...] | None = None
         self._refused: Refused | None = None
+        self.swept: Swept | None = None
+        """What `sweep.prepare` found for all tables at once."""
         self.tree = Tree(root, lambda: self.refused)
         weakref.finalize(self, os.close, self.tree.fd)
 
@@ -89,6 +92,7 @@ class Host:
         """Return the names in a folder, sorted by bytes; more than `limit` is a ReadError `truncated`."""
         path = clean(path)
         with self.tree.place(path, untrusted=untrusted) as place:
+            only_kind("folder", path, os.fstat(place))
             fd = reopened(place, _FOLDER)
             try:
                 with os.scandir(fd) as entries:
@@ -105,9 +109,7 @@ class Host:
         """Return the text of a symbolic link; ReadError `not_regular` if there is something else."""
         path = clean(path)
         with self.tree.place(path, follow=False, untrusted=untrusted) as fd:
-            kind = facts_of(os.fstat(fd)).kind
-            if kind != "link":
-                raise ReadError(path, "not_regular", f"expected a symbolic link, found a {kind}")
+            only_kind("link", path, os.fstat(fd))
             return os.readlink("", dir_fd=fd)
 
     def run(self, command: Command) -> bytes:
@@ -138,8 +140,7 @@ class Host:
         """The mounts that nothing here enters."""
         if self._refused is None:
             self._refused = Refused()  # for the reads that find out
-            root = None if self.recording else os.fstat(self.tree.fd).st_dev
-            self._refused = Refused(self.mounts(), root_device=root)
+            self._refused = Refused(self.mounts(), own_ids=self._own_refused_ids())
         return self._refused
 
     def pseudonym(self, text: str) -> str:
@@ -158,9 +159,9 @@ class Host:
             self._note(path, size)
             yield copy
 
-    def found(self, interest: Interest) -> Iterator[object | Gap]:
+    def found(self, interest: Interest) -> Iterator[Finding | Crowd | Gap]:
         """Yield what the sweep found for an interest; walks the tree if nobody has yet."""
-        raise NotImplementedError
+        return sweep_found(self, interest)
 
     def _live_mounts(self) -> tuple[Mount, ...]:
         """Return the mounts of process 1, since a unit alters a service's own; or ours if those are closed to us."""
@@ -173,14 +174,20 @@ class Host:
         """Return what is mounted inside an image, and what a tree copied with its /proc says of itself."""
         inside: tuple[Mount, ...] = ()
         if not self.recording:
-            with open("/proc/self/mountinfo", "rb") as file:
-                inside = below(parse_mountinfo(file.read(_MOUNTINFO_LIMIT)), self.tree.path)
+            inside = below(parse_mountinfo(_own_mountinfo()), self.tree.path)
         if any(mount.target == "/proc" for mount in inside):
             return inside
         try:
             return inside + self._mountinfo("/proc/1/mountinfo")
         except ReadError:
             return inside
+
+    def _own_refused_ids(self) -> frozenset[int]:
+        """Return the numbers of refused mounts in this process; what holds the root itself is not among them."""
+        if self.recording:
+            return frozenset()
+        mounts = parse_mountinfo(_own_mountinfo())
+        return frozenset({each.id for each in mounts if each.is_refused} - {mount_id(self.tree.fd)})
 
     def _mountinfo(self, path: str) -> tuple[Mount, ...]:
         with self.tree.place(path) as fd:
@@ -195,3 +202,8 @@ class Host:
         self.cost.bytes += size
         if len(self.opened) < _REMEMBERED:
             self.opened.append(path)
+
+
+def _own_mountinfo() -> bytes:
+    with open("/proc/self/mountinfo", "rb") as file:
+        return file.read(_MOUNTINFO_LIMIT)

@@ -122,13 +122,16 @@ def below(mounts: Iterable[Mount], folder: str) -> tuple[Mount, ...]:
 
 
 class Refused:
-    """The mounts that are never entered; the root itself is entered whatever it is."""
+    """The mounts that are never entered; the root itself is entered whatever it is.
 
-    def __init__(self, mounts: Iterable[Mount] = (), *, root_device: int | None = None) -> None:
+    `own_ids` are the numbers that such mounts have in this process, whose mounts may be numbered otherwise.
+    """
+
+    def __init__(self, mounts: Iterable[Mount] = (), *, own_ids: frozenset[int] = frozenset()) -> None:
         chosen = [mount for mount in on_top(mounts) if mount.is_refused and mount.target != "/"]
         self._by_prefix = {mount.target + "/": mount for mount in chosen}
         self._prefixes = tuple(self._by_prefix)
-        self.devices = {mount.device: mount for mount in chosen if mount.device != root_device}
+        self.own_ids = own_ids
 
     def __bool__(self) -> bool:
         return bool(self._prefixes)

@@ -18,6 +18,7 @@ from collectors.reading.kernel import (
     RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
 )
 
 LINK_BUDGET = 40  # path_resolution(7): the kernel's own limit
@@ -43,38 +44,60 @@ def open_in_root(root_fd: int, path: str, *, follow: bool) -> int:
         return walk(root_fd, path, follow=follow)
 
 
-def open_plain(folder_fd: int, path: str) -> int:
+def open_plain(folder_fd: int, path: str, *, cross: bool = True) -> int:
     """Return an O_PATH descriptor below a folder, on a way without links; a last link is opened as itself.
 
-    Raises OSError: ELOOP if a link stands in the way, EXDEV if the path climbs out.
+    Raises OSError: ELOOP if a link stands in the way, EXDEV if the path climbs out, or enters a mount although it
+    must not `cross`. Then not even a question is put to the file system mounted there, which may never answer.
     """
     flags = PLACE | os.O_NOFOLLOW
-    rules = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+    rules = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (0 if cross else RESOLVE_NO_XDEV)
     try:
         return kernel.openat2(folder_fd, path.lstrip("/") or ".", flags, rules)
     except kernel.UnavailableError:
-        return walk_plain(folder_fd, path)
+        return walk_plain(folder_fd, path, cross=cross)
 
 
-def walk_plain(folder_fd: int, path: str) -> int:
+def walk_plain(folder_fd: int, path: str, *, cross: bool = True) -> int:
     """Do what `open_plain` does, part by part."""
+    mount = None if cross else mount_id(folder_fd)
     here = os.dup(folder_fd)
     for name in _parts(path):
-        if name == "..":
-            os.close(here)
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        here = _step(here, name)
+        here = _step(here, name, mount)
     return here
 
 
-def _step(folder_fd: int, name: str) -> int:
-    """Return the descriptor of a name in a folder, and close the folder's; ELOOP if the folder is a link."""
+def _step(folder_fd: int, name: str, mount: int | None) -> int:
+    """Return the descriptor of a name in a folder, and close the folder's."""
     try:
         if stat.S_ISLNK(os.fstat(folder_fd).st_mode):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=folder_fd)
+            raise _os_error(errno.ELOOP)
+        if name == "..":
+            raise _os_error(errno.EXDEV)
+        fd = os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=folder_fd)
     finally:
         os.close(folder_fd)
+    if mount is not None and mount_id(fd) != mount:
+        os.close(fd)
+        raise _os_error(errno.EXDEV)
+    return fd
+
+
+def mount_id(fd: int) -> int:
+    """Return the number of the mount a descriptor is in, as in our own mountinfo; fstat(2) might wait for ever.
+
+    Source: proc_pid_fdinfo(5).
+    """
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name == "mnt_id":
+                return int(value)
+    raise _os_error(errno.ENOSYS)
+
+
+def _os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def walk(root_fd: int, path: str, *, follow: bool, enter: Enter = _any, passed: Passed = _any) -> int:
@@ -111,7 +134,7 @@ class _Walk:
                 continue
             budget -= 1
             if budget < 0:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                raise _os_error(errno.ELOOP)
             if link.startswith("/"):
                 self._cut(1)
                 self._names.clear()
@@ -121,7 +144,7 @@ class _Walk:
     def _down(self, name: str, *, last: bool, follow: bool) -> str | None:
         """Go to a name in the folder reached; return the text of a link there that is to be followed."""
         if not stat.S_ISDIR(os.fstat(self._fds[-1]).st_mode):
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            raise _os_error(errno.ENOTDIR)
         if name in {".", ".."}:
             if name == ".." and self._names:
                 os.close(self._fds.pop())
@@ -131,13 +154,24 @@ class _Walk:
         self._fds.append(os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=self._fds[-1]))
         self._passed(self._fds[-1])
         if stat.S_ISLNK(os.fstat(self._fds[-1]).st_mode) and (follow or not last):
-            fd = self._fds.pop()
-            try:
-                return os.readlink("", dir_fd=fd)
-            finally:
-                os.close(fd)
+            return self._link_text()
         self._names.append(name)
         return None
+
+    def _link_text(self) -> str:
+        """Return where the link just reached leads, and step back from it; ELOOP for a magic link."""
+        fd = self._fds.pop()
+        try:
+            if _in_process_folder(self._names, os.fstat(fd)):
+                raise _os_error(errno.ELOOP)
+            return os.readlink("", dir_fd=fd)
+        finally:
+            os.close(fd)
+
+
+def _in_process_folder(names: list[str], status: os.stat_result) -> bool:
+    """Return whether a link stands in /proc/PID, where each one leads past names and roots (symlink(7))."""
+    return names[:1] == ["proc"] and "".join(names[1:2]).isdigit() and os.major(status.st_dev) == 0
 
 
 def _parts(path: str) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from collectors.reading.errors import ReadError, read_error
 from collectors.reading.mounts import Refused
-from collectors.reading.resolve import PLACE, open_in_root, open_plain, walk
+from collectors.reading.resolve import PLACE, mount_id, open_in_root, open_plain, walk
 
 
 class Tree:
@@ -31,7 +31,7 @@ class Tree:
         fd = -1
         try:
             fd = self._open(path, follow=follow) if untrusted is None else self._open_below(path, untrusted)
-            self._on_allowed_device(path, fd)
+            self._on_allowed_mount(path, fd)
             yield fd
         except OSError as error:
             raise read_error(path, error) from None
@@ -56,13 +56,18 @@ class Tree:
 
     def _open_below(self, path: str, folder: str) -> int:
         """Return what stands at a path in a folder whose owner is not trusted to place links."""
+        folder = clean(folder)
         rest = path.removeprefix(folder.rstrip("/"))
-        if (rest and not rest.startswith("/")) or "/.." in rest:
+        if not (path + "/").startswith(folder.rstrip("/") + "/") or "/.." in rest:
             raise ReadError(path, "link_refused", f"expected a path below {folder!a}, found one that leaves it")
         base = self._open(folder, follow=True)
         try:
             self._enter(path, self.real(base).rstrip("/") + rest)
-            return open_plain(base, rest)
+            return open_plain(base, rest, cross=False)
+        except OSError as error:
+            if error.errno == errno.EXDEV:  # he may have mounted a FUSE file system a moment ago
+                raise ReadError(path, "not_entered", f"a mount below {folder!a} is not entered") from None
+            raise
         finally:
             os.close(base)
 
@@ -71,11 +76,11 @@ class Tree:
         if mount is not None:
             raise ReadError(path, "not_entered", f"a {mount.fstype} mount is never entered")
 
-    def _on_allowed_device(self, path: str, fd: int) -> None:
+    def _on_allowed_mount(self, path: str, fd: int) -> None:
         """Raise if a mount that is never entered was reached by a name it is not listed under."""
-        mount = self._refused().devices.get(os.fstat(fd).st_dev)
-        if mount is not None:
-            raise ReadError(path, "not_entered", f"a {mount.fstype} mount is never entered")
+        ids = self._refused().own_ids
+        if ids and mount_id(fd) in ids:
+            raise ReadError(path, "not_entered", "a network, FUSE or autofs mount is never entered")
 
 
 def clean(path: str) -> str:
