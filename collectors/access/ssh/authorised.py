@@ -12,6 +12,7 @@ from collectors.access.ssh.key_lines import parse_authority_line, parse_key_line
 from collectors.access.ssh.key_paths import DEFAULT_KEY_FILES, Account, Place, places, templates
 from collectors.access.ssh.match_block import scope_text
 from collectors.access.ssh.strict_modes import owner_ok
+from collectors.access.ssh.trusted_folders import TrustedFolders
 from collectors.contract import Gap, MalformedError, shown
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.facts import Content, Facts
@@ -58,13 +59,14 @@ def _authorities(host: Host, settings: list[Setting]) -> Iterator[Finding | Gap]
         if each.value.lower() != "none":
             path = each.value if each.value.startswith("/") else f"/{each.value}"  # sshd runs in /
             matches.setdefault(path, []).append(scope_text(each.scope))
+    folders = TrustedFolders(host)
     for path, scopes in matches.items():
         try:
-            content = read_key_file(host, path, None)
+            content = read_key_file(host, path, folders.above(path))
         except ReadError as error:
             yield error.gap()
             continue
-        place = Place(path, tuple(scopes), None)
+        place = Place(path, tuple(scopes))
         for line in lines_of(content, parse_authority_line):
             yield line if isinstance(line, Gap) else Finding(None, place, content.facts, line)
 
@@ -77,6 +79,7 @@ class _Walk:
         self._keys = keys
         self._principals = principals
         self._groups = groups
+        self._folders = TrustedFolders(host)
         self._shared: dict[str, Content | ReadError] = {}
         self._until = host.cost.bytes + MAX_BYTES
 
@@ -95,45 +98,40 @@ class _Walk:
 
     def _lines(self, account: Account, place: Place, parse: Parse) -> Iterator[Finding | Gap]:
         again = place.path in self._shared  # its gaps were told with the first user
-        try:
-            content = self._content(place)
-        except AbsentError:
+        untrusted = self._folders.above(place.path, account)
+        content = self._content(place, untrusted)
+        if isinstance(content, ReadError):
+            if not again and not isinstance(content, AbsentError):
+                yield content.gap()
             return
-        except ReadError as error:
-            yield from () if again else (error.gap(),)
-            return
-        trusted, gap = self._trusted(account, place, content.facts)
-        if gap is not None:
-            yield gap
+        answer = self._trusted(account, content, untrusted)
+        if isinstance(answer, Gap):
+            yield answer
+        trusted = answer if isinstance(answer, bool) else None
         for line in lines_of(content, parse):
             if not isinstance(line, Gap):
                 yield Finding(account.person.name, place, content.facts, line, trusted)
             elif not again:
                 yield line
 
-    def _content(self, place: Place) -> Content:
-        known = self._shared.get(place.path)
-        if isinstance(known, Content):
-            return known
-        if known is not None:
-            raise known
-        try:
-            content = self._within_budget(place)
-        except ReadError as error:
-            if place.shared:
-                self._shared[place.path] = error
-            raise
+    def _content(self, place: Place, untrusted: str) -> Content | ReadError:
+        if place.path in self._shared:
+            return self._shared[place.path]
+        content = self._read(place.path, untrusted)
         if place.shared:
             self._shared[place.path] = content
         return content
 
-    def _within_budget(self, place: Place) -> Content:
+    def _read(self, path: str, untrusted: str) -> Content | ReadError:
         if self._host.cost.bytes > self._until:
-            raise ReadError(place.path, "truncated", f"expected at most {MAX_BYTES} bytes of keys in all, found more")
-        return read_key_file(self._host, place.path, place.untrusted)
-
-    def _trusted(self, account: Account, place: Place, facts: Facts) -> tuple[bool | None, Gap | None]:
+            return ReadError(path, "truncated", f"expected at most {MAX_BYTES} bytes of keys in all, found more")
         try:
-            return owner_ok(self._host, place, facts, account), None
+            return read_key_file(self._host, path, untrusted)
         except ReadError as error:
-            return None, error.gap()
+            return error
+
+    def _trusted(self, account: Account, content: Content, untrusted: str) -> bool | Gap:
+        try:
+            return owner_ok(self._host, content.path, content.facts, account, untrusted)
+        except ReadError as error:
+            return error.gap()

@@ -28,7 +28,7 @@ class Line:
     content: KeyLine | PrincipalLine
 
 
-def read_key_file(host: Host, path: str, untrusted: str | None) -> Content:
+def read_key_file(host: Host, path: str, untrusted: str) -> Content:
     """Return a file of keys or principals, within the limit of one file; ReadError, AbsentError."""
     return host.read(path, limit=MAX_FILE_BYTES, untrusted=untrusted)
 

@@ -39,12 +39,12 @@ class Template:
 
 @dataclass(frozen=True)
 class Place:
-    """A file to read for one user. Below `untrusted` no link is followed: someone else may plant one."""
+    """A file to read for one user."""
 
     path: str
     matches: tuple[str, ...]
-    untrusted: str | None
     shared: bool = False
+    """Every user has the same."""
 
 
 def places(account: Account, templates: Iterator[Template]) -> list[Place]:
@@ -56,7 +56,7 @@ def places(account: Account, templates: Iterator[Template]) -> list[Place]:
     for each in templates:
         path = expand(each.text, account)
         matches = (*found[path].matches, each.match) if path in found else (each.match,)
-        found[path] = Place(path, matches, untrusted_folder(path, each.text, account), each.shared)
+        found[path] = Place(path, matches, each.shared)
     return list(found.values())
 
 
@@ -100,13 +100,3 @@ def expand(template: str, account: Account) -> str:
     if not path.startswith("/"):
         raise MalformedError("an absolute home folder", "another one")
     return "/" + "/".join(each for each in path.split("/") if each not in {"", "."})
-
-
-def untrusted_folder(path: str, template: str, account: Account) -> str | None:
-    """Return the folder below which links are refused: the home, or what stands before the first token."""
-    home = account.home.rstrip("/")
-    if path.startswith(f"{home}/"):
-        return home or "/"
-    if not _TOKEN.search(template):
-        return None
-    return template[: template.index("%")].rpartition("/")[0] or "/"

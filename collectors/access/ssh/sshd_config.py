@@ -72,6 +72,7 @@ class _Reading:
     to: Configuration
     files_left: int = MAX_FILES
     bytes_left: int = MAX_BYTES
+    cut: bool = False
 
     def lines(self, path: str) -> Iterator[bytes]:
         """Yield the whole lines of one more file, within what is left of the budget."""
@@ -93,6 +94,9 @@ class _Reading:
             self._cut(path)
 
     def _cut(self, path: str) -> None:
+        if self.cut:
+            return
+        self.cut = True
         wanted = f"expected at most {MAX_FILES} files and {MAX_BYTES} bytes, found more"
         self.to.gaps.append(path_gap(path, "truncated", wanted))
 
@@ -148,15 +152,22 @@ class _File:
         if self._depth == MAX_DEPTH:
             raise MalformedError(f"at most {MAX_DEPTH} files that include each other", "more")
         for argument in line.arguments:
-            try:
-                paths = tuple(included_paths(self._reading.host, pattern_path(argument)))
-            except ReadError as error:
-                self._reading.to.gaps.append(error.gap())
-                continue
-            for each in paths:
-                if not any(fnmatchcase(each, pattern) for pattern in READ_BELOW) or "/.." in each:
-                    raise MalformedError(f"an Include of files in {', '.join(READ_BELOW)}", "another place")
-                _File(self._reading, each, scope, self._depth + 1).read()
+            for each in self._named(argument):
+                self._read_included(each, scope)
+
+    def _named(self, argument: str) -> tuple[str, ...]:
+        try:
+            return tuple(included_paths(self._reading.host, pattern_path(argument)))
+        except ReadError as error:
+            self._reading.to.gaps.append(error.gap())
+            return ()
+
+    def _read_included(self, path: str, scope: Scope) -> None:
+        if "/.." in path or not any(fnmatchcase(path, each) for each in READ_BELOW):
+            wanted = f"expected a file in one of {', '.join(READ_BELOW)}, found another place"
+            self._reading.to.gaps.append(path_gap(path, "not_entered", wanted))
+        else:
+            _File(self._reading, path, scope, self._depth + 1).read()
 
     def _malformed(self, detail: str) -> None:
         self._reading.to.gaps.append(path_gap(self._path, "malformed", detail, line=self._number))
