@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evidence.log import EvidenceStore
-from evidence.reader import StoreReader
-
 from agent.errors import CommandError
 from evidence.errors import EvidenceError
+from evidence.log import EvidenceStore
+from evidence.reader import StoreReader
 from evidence.statement import Clock
 
 ClockReader = Callable[[], Clock]
@@ -29,6 +30,22 @@ def opened(state: str, *, machine: str | None, clock: ClockReader) -> Iterator[E
 def reading(state: str) -> Iterator[StoreReader]:
     """Open the log to read; needs no lock and writes nothing."""
     try:
-        yield EvidenceStore.read(state)
+        with StoreReader(state) as reader:
+            yield reader
     except EvidenceError as error:
         raise CommandError(str(error)) from error
+
+
+def secret_of(state: str, *, make: bool, clock: ClockReader) -> bytes:
+    """Return the secret that keys this host's pseudonyms; a one-time secret where there is none and none is made.
+
+    `make` opens the log, which creates it and its key at first use: so that a log that cannot be written is known
+    before the host is read, and not after.
+    """
+    if make:
+        with opened(state, machine=None, clock=clock) as store:
+            return store.secret
+    if not os.path.isdir(state):
+        return secrets.token_bytes(32)
+    with reading(state) as reader:
+        return reader.secret() or secrets.token_bytes(32)

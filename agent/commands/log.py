@@ -1,0 +1,146 @@
+"""`evidenced log`: entries and checkpoints as they stand, and proofs that an entry is among them."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+from collections.abc import Iterator
+
+from agent.errors import OK, WRONG_USE, CommandError
+from agent.logbook import reading
+from agent.places import state_folder
+from agent.terminal import columns, printable, thousands
+from evidence import tree
+from evidence.predicates import Snapshot
+from evidence.reader import LogInfo, StoredEntry, StoreReader
+
+EPILOG = """\
+show N    print the statement of entry N as it was signed, and its leaf hash
+prove N   print the proof (RFC 6962) that entry N is in the signed tree, checked before it is printed
+
+A log ends with its key; --log names an older one (see the list)."""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = EPILOG
+    parser.add_argument("action", nargs="?", choices=("show", "prove"))
+    parser.add_argument("number", nargs="?", metavar="N", help="sequence number of an entry")
+    parser.add_argument("--log", metavar="ID", help="log to look into; default: the newest")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    parser.add_argument(
+        "--last", type=int, default=20, metavar="K", help="list the last K entries (default 20, 0: all)"
+    )
+    parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, show or prove."""
+    if options.action and not (options.number and options.number.isascii() and options.number.isdigit()):
+        raise CommandError(f"{options.action}: expected the number of an entry, found {options.number!r}", WRONG_USE)
+    with reading(state_folder(options.state)) as reader:
+        logs = reader.logs()
+        log = _chosen(logs, options.log)
+        if options.action is None:
+            lines = _listing(reader, logs, log, options)
+        else:
+            number = int(options.number)
+            if number >= log.size:
+                raise CommandError(f"expected an entry below {log.size}, found {number}", WRONG_USE)
+            lines = (_shown if options.action == "show" else _proved)(reader, log, number, as_json=options.json)
+        for line in lines:
+            print(line)
+    return OK
+
+
+def _chosen(logs: list[LogInfo], wanted: str | None) -> LogInfo:
+    if not logs:
+        raise CommandError("there is no log yet; it is begun by the first signature: evidenced inventory")
+    for each in logs:
+        if each.id == wanted:
+            return each
+    if wanted is not None:
+        raise CommandError(f"--log: expected one of {', '.join(each.id for each in logs)}, found {wanted!r}", WRONG_USE)
+    return logs[-1]
+
+
+def _listing(reader: StoreReader, logs: list[LogInfo], log: LogInfo, options: argparse.Namespace) -> Iterator[str]:
+    first = max(0, log.size - options.last) if options.last > 0 else 0
+    entries = reader.entries(log.id, first, log.size)
+    if options.json:
+        for each in entries:
+            yield json.dumps(_facts(each), sort_keys=True)
+        return
+    for each_log in logs:
+        yield f"log {each_log.id}: {thousands(each_log.size)} entries, key {each_log.keyid}"
+    checkpoint = reader.signed_size(log.id)
+    yield f"signed size {log.size}, root {base64.b64encode(checkpoint.root).decode()}"
+    yield ""
+    rows = [("entry", "time", "kind", "says")]
+    rows += [(str(each.sequence), each.wall or "-", _kind(each), _says(each)) for each in entries]
+    yield from columns(rows, right=frozenset((0,)))
+
+
+def _kind(entry: StoredEntry) -> str:
+    statement = entry.statement
+    if statement is None:
+        return "lost"
+    return "snapshot" if isinstance(statement, Snapshot) else statement.kind
+
+
+def _says(entry: StoredEntry) -> str:
+    statement = entry.statement
+    if statement is None:
+        return "damage has taken it; its leaf hash is kept"
+    if not isinstance(statement, Snapshot):
+        extra = {key: value for key, value in statement.predicate.event.items() if key not in {"kind", "absence"}}
+        return printable(", ".join(f"{key} {value}" for key, value in sorted(extra.items()) if value is not None), 80)
+    tables = statement.predicate.tables
+    rows, gaps = sum(each.rows for each in tables), sum(each.gaps for each in tables)
+    failed = sum(each.coverage == "failed" for each in tables)
+    text = f"{len(tables)} tables, {thousands(rows)} rows, {thousands(gaps)} gaps"
+    return text + (f", {failed} failed" if failed else "")
+
+
+def _facts(entry: StoredEntry) -> dict[str, object]:
+    return {
+        "kind": _kind(entry),
+        "leaf": entry.leaf.hex(),
+        "sequence": entry.sequence,
+        "wall": entry.wall,
+    }
+
+
+def _shown(reader: StoreReader, log: LogInfo, number: int, *, as_json: bool) -> Iterator[str]:
+    entry = reader.entry(log.id, number)
+    if entry.payload is None:
+        raise CommandError(f"entry {number} of {log.id} was lost to damage; its leaf hash is {entry.leaf.hex()}")
+    if as_json:
+        yield entry.payload.decode()
+        return
+    yield f"# entry {number} of {log.origin}, leaf {entry.leaf.hex()}"
+    yield json.dumps(json.loads(entry.payload), indent=2)
+
+
+def _proved(reader: StoreReader, log: LogInfo, number: int, *, as_json: bool) -> Iterator[str]:
+    proof = reader.inclusion(log.id, number)
+    checkpoint = proof.checkpoint
+    tree.verify_inclusion(proof.leaf, number, checkpoint.size, proof.hashes, checkpoint.root)
+    hashes = [base64.b64encode(each).decode() for each in proof.hashes]
+    root = base64.b64encode(checkpoint.root).decode()
+    if as_json:
+        facts = {
+            "hashes": hashes,
+            "leaf": proof.leaf.hex(),
+            "origin": log.origin,
+            "root": root,
+            "sequence": number,
+            "size": checkpoint.size,
+        }
+        yield json.dumps(facts, sort_keys=True)
+        return
+    yield f"entry {number} is in the tree of {checkpoint.size} entries that {log.keyid} signed"
+    yield f"leaf  {proof.leaf.hex()}"
+    yield from (f"      {each}" for each in hashes)
+    yield f"root  {root}"

@@ -1,0 +1,47 @@
+"""`evidenced prune`: remove stored rows past their retention; the statements that name them stay."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+
+from agent.errors import OK
+from agent.logbook import opened, secret_of
+from agent.observing import Target, now, observation
+from agent.places import state_folder
+from agent.terminal import thousands
+
+RETENTION_DAYS = 400
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = (
+        "Rows and gaps that only entries older than this name are removed, and a signed entry says so; statements,\n"
+        "leaf hashes and the last collection of each table stay. Removed rows are gone: export first what must be kept."
+    )
+    parser.add_argument(
+        "--days",
+        type=_days,
+        default=RETENTION_DAYS,
+        metavar="N",
+        help=f"keep rows N days (default {RETENTION_DAYS})",
+    )
+    parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prune and say how much."""
+    state = state_folder(options.state)
+    seen = observation(Target("/", secret_of(state, make=False, clock=now)), {})
+    before = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(days=options.days)
+    with opened(state, machine=seen.machine, clock=now) as store:
+        removed = store.prune(before, seen)
+    print(f"Removed {thousands(removed)} blobs that only entries before {before:%Y-%m-%d} name.")
+    return OK
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 36500):  # noqa: PLR2004  a century
+        raise argparse.ArgumentTypeError(f"expected a number of days from 1 to 36500, found {text!r}")
+    return int(text)

@@ -1,0 +1,98 @@
+"""`evidenced show-payload`: exactly what would leave this host, byte for byte."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from agent.choosing import chosen
+from agent.errors import OK, WRONG_USE, CommandError
+from agent.logbook import reading, secret_of
+from agent.observing import Target, now, observation, read_tables, sealed
+from agent.places import state_folder
+from agent.terminal import Progress
+from collectors.contract import Table
+from evidence import statement
+from evidence.predicates import Snapshot
+from evidence.reader import StoreReader
+from evidence.statement import Context
+
+EPILOG = """\
+Reads the host as `evidenced inventory` does, signs nothing and writes nothing, and prints each part behind a line that
+begins with #: the statement, then every blob that it names. With --entry, the parts of an entry that is in the log.
+
+Nothing else leaves the host: a pack adds the public key, hashes, signatures and text that holds no row."""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = EPILOG
+    parser.add_argument("--table", action="append", default=[], metavar="NAME", help="this table only; repeatable")
+    parser.add_argument("--entry", metavar="N", help="show entry N of the newest log")
+    parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the parts."""
+    state = state_folder(options.state)
+    if options.entry is None:
+        parts = _fresh(state, chosen(options.table))
+    elif not (options.entry.isascii() and options.entry.isdigit()):
+        raise CommandError(f"--entry: expected the number of an entry, found {options.entry!r}", WRONG_USE)
+    else:
+        with reading(state) as reader:
+            parts = list(_stored(reader, int(options.entry), set(options.table)))
+    for title, content in parts:
+        sys.stdout.buffer.write(f"# {title}, {len(content)} bytes\n".encode() + content)
+        if content and not content.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+    return OK
+
+
+def _fresh(state: str, tables: list[Table]) -> list[tuple[str, bytes]]:
+    """Return the parts of a snapshot as it would be signed now."""
+    target = Target("/", secret_of(state, make=False, clock=now))
+    progress = Progress()
+    try:
+        collections = read_tables(target, tables, progress)
+    finally:
+        progress.clear()
+    collected = [sealed(each, None) for each in collections]
+    context = Context(
+        origin="evidenced/0000000000000000/1", sequence=0, clock=now(), observation=observation(target, {})
+    )
+    parts = [
+        (
+            "statement (origin and sequence are those of the log it is appended to)",
+            statement.snapshot(collected, context),
+        )
+    ]
+    for each in collected:
+        parts += [(f"blob {name}", blob) for name, blob in each.blobs().items()]
+        parts.append((f"header {each.name}", each.header or b""))
+    return parts
+
+
+def _stored(reader: StoreReader, number: int, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the parts of an entry that is in the log."""
+    logs = reader.logs()
+    if not logs or number >= logs[-1].size:
+        raise CommandError(
+            f"--entry: expected an entry below {logs[-1].size if logs else 0}, found {number}", WRONG_USE
+        )
+    entry = reader.entry(logs[-1].id, number)
+    if entry.statement is None or entry.payload is None:
+        raise CommandError(f"entry {number} was lost to damage; only its leaf hash is kept")
+    yield "statement", entry.payload
+    subjects = entry.statement.subjects()
+    named = [(f"blob {name}", digest) for name, digest in sorted(subjects.items())]
+    if isinstance(entry.statement, Snapshot):
+        tables = entry.statement.predicate.tables
+        named += [(f"header {each.name}", each.header) for each in tables if each.header is not None]
+    for title, digest in named:
+        if wanted and title.split()[1].removesuffix(".gaps") not in wanted:
+            continue
+        blob = reader.blob(digest)
+        yield (title, blob) if blob is not None else (f"{title} (pruned or lost; sha256 {digest})", b"")

@@ -1,0 +1,74 @@
+"""Periods as people write them: days in UTC, both included, or exact instants."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from agent.errors import WRONG_USE, CommandError
+from evidence.predicates import Snapshot
+from evidence.reader import StoreReader
+
+MILLISECOND = dt.timedelta(milliseconds=1)
+
+
+def parse_since(text: str) -> dt.datetime:
+    """Return the first instant of a period: midnight of a day, or the instant given."""
+    return _parse("--since", text)[0]
+
+
+def parse_until(text: str) -> dt.datetime:
+    """Return the first instant behind a period: the midnight that ends the day, or the instant given."""
+    return _parse("--until", text)[1]
+
+
+def _parse(option: str, text: str) -> tuple[dt.datetime, dt.datetime]:
+    """Return (begin, end behind it) of a day, or the same instant twice."""
+    try:
+        if len(text) == len("2026-01-31"):
+            begin = dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.timezone.utc)
+            return begin, begin + dt.timedelta(days=1)
+        if text.endswith("Z"):
+            instant = dt.datetime.fromisoformat(text[:-1]).replace(tzinfo=dt.timezone.utc)
+            return instant, instant
+    except (ValueError, OverflowError):
+        pass
+    raise CommandError(
+        f"{option}: expected a day such as 2026-01-31 or 2026-01-31T07:00:00Z, found {text!r}", WRONG_USE
+    )
+
+
+def whole(reader: StoreReader) -> tuple[dt.datetime, dt.datetime]:
+    """Return the period from the first snapshot to the last, which is what a log by itself can speak about."""
+    statements = (entry.statement for log in reader.logs() for entry in reader.entries(log.id))
+    walls = [each.predicate.clock.wall for each in statements if isinstance(each, Snapshot)]
+    if not walls:
+        raise CommandError("the log holds no snapshot yet; run: evidenced inventory")
+    return _instant(min(walls)), _instant(max(walls)) + MILLISECOND
+
+
+def _instant(wall: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(wall.replace("Z", "+00:00"))
+
+
+def file_name(organisation: str, since: dt.datetime, until: dt.datetime) -> str:
+    """Return the name of a pack: `evidence_ORG_Q1-2026.tar.gz`, or with its first and last day."""
+    last = (until - MILLISECOND).date()
+    return f"evidence_{_plain(organisation)}_{_period_name(since.date(), last)}.tar.gz"
+
+
+def _period_name(first: dt.date, last: dt.date) -> str:
+    behind = last + dt.timedelta(days=1)
+    if first.day == 1 and behind.day == 1:
+        months = (behind.year - first.year) * 12 + behind.month - first.month
+        if months == 1:
+            return f"{first:%Y-%m}"
+        if months == 3 and first.month % 3 == 1:  # noqa: PLR2004
+            return f"Q{first.month // 3 + 1}-{first.year}"
+        if months == 12 and first.month == 1:  # noqa: PLR2004
+            return f"{first.year}"
+    return f"{first}" if first == last else f"{first}_{last}"
+
+
+def _plain(text: str) -> str:
+    """Return a name that is safe in a file name on any system."""
+    return "".join(each if each.isascii() and (each.isalnum() or each in "-.") else "-" for each in text)[:64] or "host"
