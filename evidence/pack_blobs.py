@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evidence.blobs import MAX_BYTES, digest, inflated
-from evidence.errors import LimitError
+from evidence.errors import DamageError, LimitError
 from evidence.pack_source import PackSource
 from evidence.pack_spool import Spool
 
@@ -54,14 +54,26 @@ def write_blobs(spool: Spool, source: PackSource, digests: Iterable[str]) -> Blo
     report = BlobReport()
     members = _Members(spool)
     for name in sorted(digests):
-        stored = source.stored_blob(name)
-        data = None if stored is None else inflated(stored, MAX_BYTES)
-        if stored is None:
-            report.missing.append(name)
-        elif data is None or digest(data) != name:
+        try:
+            record = _record(source, name)
+        except DamageError:
             report.damaged.append(name)
+            continue
+        if record is None:
+            report.missing.append(name)
         else:
-            members.add(b"%s %d %d\n%s\n" % (name.encode(), len(data), len(stored), stored))
+            members.add(record)
             report.written += 1
     members.end()
     return report
+
+
+def _record(source: PackSource, name: str) -> bytes | None:
+    """Return the record of one blob, None if the store does not have it. Raises: DamageError."""
+    stored = source.stored_blob(name)
+    if stored is None:
+        return None
+    data = inflated(stored, MAX_BYTES)
+    if data is None or digest(data) != name:
+        raise DamageError(f"blob {name}", "the bytes its name is the hash of", "others")
+    return b"%s %d %d\n%s\n" % (name.encode(), len(data), len(stored), stored)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,20 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key, load_ssh_public_key
-from google.protobuf import json_format  # type: ignore[import-untyped]
-from in_toto_attestation.v1 import statement_pb2  # type: ignore[import-untyped]
-from in_toto_attestation.v1.statement import Statement as TheirStatement  # type: ignore[import-untyped]
-from securesystemslib.dsse import Envelope as TheirEnvelope
-from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer._key import SSlibKey
 
 from evidence import dsse, sshsig, statement, tree
 from evidence.keys import PublicKey
+from tests.evidence.foreign_verdicts import (
+    in_toto_accepts,
+    openssl_accepts,
+    securesystemslib_accepts,
+    signify_accepts,
+    ssh_keygen_accepts,
+)
 from tests.evidence.known import AGENT, LEAVES, NOTE, ORIGIN, OTHER, ROOT, TEXT, flipped, run
 from tests.evidence.statements import context, users
 
 SIGNATURE = AGENT.sign(TEXT.encode())
-GO_SOURCE = Path(__file__).parent / "foreign" / "note.go"
-GO_PATH = "/usr/share/gocode"
 PAYLOAD = statement.snapshot([users()], context())
 
 # What may be wrong: the text, the signature, or the key that was given to the auditor.
@@ -41,14 +38,6 @@ TWINS = {
 twins = pytest.mark.parametrize(("text", "signature", "key"), TWINS.values(), ids=TWINS.keys())
 
 
-def openssl_accepts(folder: Path, text: bytes, signature: bytes, pem: str) -> bool:
-    (folder / "key.pem").write_text(pem)
-    (folder / "text").write_bytes(text)
-    (folder / "sig").write_bytes(signature)
-    command = "pkeyutl -verify -rawin -pubin -inkey key.pem -in text -sigfile sig"
-    return run("openssl", *command.split(), cwd=str(folder)).returncode == 0
-
-
 @pytest.mark.needs_program("openssl")
 def test_openssl_accepts_the_checkpoint(tmp_path: Path) -> None:
     assert openssl_accepts(tmp_path, TEXT.encode(), SIGNATURE, AGENT.public.pem())
@@ -58,13 +47,6 @@ def test_openssl_accepts_the_checkpoint(tmp_path: Path) -> None:
 @twins
 def test_openssl_refuses_the_twin(tmp_path: Path, text: bytes, signature: bytes, key: PublicKey) -> None:
     assert not openssl_accepts(tmp_path, text, signature, key.pem())
-
-
-def ssh_keygen_accepts(folder: Path, text: bytes, armoured: str, line: str, namespace: str = sshsig.NAMESPACE) -> bool:
-    (folder / "allowed").write_text(f"agent {line}")
-    (folder / "sshsig").write_text(armoured)
-    command = f"-Y verify -f allowed -I agent -n {namespace} -s sshsig"
-    return run("ssh-keygen", *command.split(), stdin=text, cwd=str(folder)).returncode == 0
 
 
 @pytest.mark.needs_program("ssh-keygen")
@@ -91,17 +73,6 @@ def test_ssh_keygen_signs_what_we_verify_to_the_byte(tmp_path: Path) -> None:
     assert run("ssh-keygen", *command.split()).returncode == 0
     public = PublicKey.from_openssh((tmp_path / "key.pub").read_text())
     sshsig.verify((tmp_path / "text.sig").read_text(), TEXT.encode(), public)
-
-
-def signify_accepts(folder: Path, text: bytes, signature: bytes, raw: bytes) -> bool:
-    """Write signify's two files by hand: algorithm, key number, then the same bytes as everywhere else."""
-    number = b"\x01" * 8
-    (folder / "key.pub").write_text(f"untrusted comment: agent\n{base64.b64encode(b'Ed' + number + raw).decode()}\n")
-    (folder / "text").write_bytes(text)
-    signed = base64.b64encode(b"Ed" + number + signature).decode()
-    (folder / "text.sig").write_text(f"untrusted comment: agent\n{signed}\n")
-    command = "-V -p key.pub -m text -x text.sig"
-    return run("signify-openbsd", *command.split(), cwd=str(folder)).returncode == 0
 
 
 @pytest.mark.needs_program("signify-openbsd")
@@ -132,35 +103,6 @@ def test_cryptography_refuses_the_twin(text: bytes, signature: bytes, key: Publi
         theirs.verify(signature, text)
 
 
-@pytest.fixture(scope="session")
-def go_checker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], bool]:
-    """Build the Go program offline, from the distribution's own source packages."""
-    if not os.path.isdir(f"{GO_PATH}/src/golang.org/x/mod/sumdb/tlog"):
-        pytest.skip("needs golang.org/x/mod (Debian: golang-golang-x-mod-dev)")
-    folder = tmp_path_factory.mktemp("go")
-    env = os.environ | {
-        "GO111MODULE": "off",
-        "GOPATH": GO_PATH,
-        "GOFLAGS": "",
-        "GOCACHE": str(folder / "cache"),
-        "GOPROXY": "off",
-        "CGO_ENABLED": "0",
-    }
-    built = run("go", "build", "-o", str(folder / "check"), str(GO_SOURCE), env=env)
-    assert built.returncode == 0, built.stderr.decode()
-
-    def accepts(request: dict[str, Any]) -> bool:
-        seen = run(str(folder / "check"), stdin=json.dumps(request, default=_base64).encode())
-        assert seen.returncode in (0, 1), seen.stderr.decode()
-        return seen.returncode == 0
-
-    return accepts
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
 def go_request() -> dict[str, Any]:
     leaves = [tree.leaf_hash(each) for each in LEAVES]
     return {
@@ -179,12 +121,12 @@ def go_request() -> dict[str, Any]:
 
 
 @pytest.mark.needs_program("go")
-def test_go_accepts_the_note_and_the_proofs(go_checker: Callable[[dict[str, Any]], bool]) -> None:
-    assert go_checker(go_request())
+def test_go_accepts_the_note_and_the_proofs(go_accepts: Callable[[dict[str, Any]], bool]) -> None:
+    assert go_accepts(go_request())
 
 
 @pytest.mark.needs_program("go")
-def test_go_accepts_the_proofs_of_every_small_tree(go_checker: Callable[[dict[str, Any]], bool]) -> None:
+def test_go_accepts_the_proofs_of_every_small_tree(go_accepts: Callable[[dict[str, Any]], bool]) -> None:
     leaves = [tree.leaf_hash(each) for each in LEAVES]
     for size in range(1, 8):
         for index in range(size):
@@ -198,7 +140,7 @@ def test_go_accepts_the_proofs_of_every_small_tree(go_checker: Callable[[dict[st
                 "OldRoot": tree.root(leaves[: index + 1]),
                 "Consistency": tree.consistency_proof(leaves[:size], index + 1),
             }
-            assert go_checker(request), (size, index)
+            assert go_accepts(request), (size, index)
 
 
 @pytest.mark.needs_program("go")
@@ -219,17 +161,8 @@ def test_go_accepts_the_proofs_of_every_small_tree(go_checker: Callable[[dict[st
     ],
     ids=str,
 )
-def test_go_refuses_the_twin(go_checker: Callable[[dict[str, Any]], bool], change: dict[str, Any]) -> None:
-    assert not go_checker(go_request() | change)
-
-
-def securesystemslib_accepts(envelope: dict[str, Any], raw: bytes, keyid: str) -> bool:
-    key = SSlibKey(keyid, "ed25519", "ed25519", {"public": raw.hex()})
-    try:
-        TheirEnvelope.from_dict(copy.deepcopy(envelope)).verify([key], 1)
-    except VerificationError:
-        return False
-    return True
+def test_go_refuses_the_twin(go_accepts: Callable[[dict[str, Any]], bool], change: dict[str, Any]) -> None:
+    assert not go_accepts(go_request() | change)
 
 
 def test_securesystemslib_accepts_the_envelope_and_refuses_its_twins() -> None:
@@ -243,17 +176,6 @@ def test_securesystemslib_accepts_the_envelope_and_refuses_its_twins() -> None:
         ("signatures", json.loads(dsse.sign(PAYLOAD + b" ", [AGENT]).encode())["signatures"]),
     ):
         assert not securesystemslib_accepts(good | {name: value}, AGENT.public.raw, keyid)
-
-
-def in_toto_accepts(payload: bytes) -> bool:
-    """Parse as protobuf's JSON mapping does, unknown fields refused, then apply the specification's checks."""
-    message = statement_pb2.Statement()
-    try:
-        json_format.Parse(payload, message)
-        TheirStatement.copy_from_pb(message).validate()
-    except (json_format.ParseError, ValueError):
-        return False
-    return True
 
 
 def test_in_toto_accepts_both_kinds_of_statement() -> None:

@@ -213,6 +213,20 @@ def test_a_damaged_blob_is_left_out_and_reported() -> None:
         assert b"missing 0, damaged 1" in found.members["reports/summary.txt"]
 
 
+def test_a_blob_that_the_store_finds_damaged_itself_is_left_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = store()
+    digest = statement.digest(users().rows)
+    real = made.stored_blob
+
+    def refusing(name: str) -> bytes | None:
+        if name == digest:
+            raise DamageError("blobs", "at most some bytes", "more")
+        return real(name)
+
+    monkeypatch.setattr(made, "stored_blob", refusing)
+    assert exported(made)[1].damaged == (digest,)
+
+
 def test_a_blob_that_inflates_without_end_is_damaged_and_costs_no_memory() -> None:
     made = store()
     bomb = zlib.compressobj(9)
