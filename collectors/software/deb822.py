@@ -37,7 +37,7 @@ def fields(text: str, wanted: frozenset[str]) -> dict[str, str]:
     """Return the first line of each wanted field by its name in lower case; case does not tell names apart.
 
     Of a field given twice the first counts.
-    Raises: StanzaError on a line that is none of a field, its continuation and a comment, or a NUL in a value.
+    Raises: StanzaError on a line that is none of a field, its continuation and a comment.
     """
     found: dict[str, str] = {}
     for line in text.rstrip("\n").split("\n"):
@@ -48,7 +48,5 @@ def fields(text: str, wanted: frozenset[str]) -> dict[str, str]:
             raise StanzaError("a field name and a colon", "a line without a colon")
         key = name.rstrip(" \t").lower()
         if key in wanted and key not in found:
-            if "\0" in value:
-                raise StanzaError("text", "a NUL byte")
             found[key] = value.strip(" \t")
     return found

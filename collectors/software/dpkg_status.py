@@ -37,8 +37,8 @@ HEAD = re.compile(
     r"(?:Priority: .*\n)?"
     r"(?:Section: .*\n)?"
     r"(?:Installed-Size: ([0-9]{1,15})\n)?"
-    r"(?:Origin: (\S[^\0\n]*)\n)?"
-    r"(?:Maintainer: (\S[^\0\n]*)\n)?"
+    r"(?:Origin: (\S.*)\n)?"
+    r"(?:Maintainer: (\S.*)\n)?"
     r"(?:Bugs: .*\n)?"
     r"Architecture: ([a-z0-9-]+)\n"
     r"(?:Multi-Arch: ([a-z]+)\n)?"
@@ -91,10 +91,12 @@ def parse_stanza(text: str) -> Entry:
 
     Of a field given twice the first counts. Without a Status field, as in distroless images, the three parts
     of the status are None.
-    Raises: StanzaError where a field that is read is not in its form, or the stanza is cut.
+    Raises: StanzaError where a field that is read is not in its form, or the stanza is cut or holds a NUL.
     """
     if text[-1:] != "\n":
         raise StanzaError("a newline at the end of the stanza", "the end of the file")
+    if "\0" in text:
+        raise StanzaError("text", "a NUL byte")
     head = HEAD.match(text)
     return _careful(fields(text, FIELDS)) if head is None else Entry._make(head.groups())
 

@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.reading.os_release import parse_os_release
+from collectors.reading.errors import AbsentError
+from collectors.reading.host import Host
+from collectors.reading.os_release import parse_os_release, read_os_release
 
 
 def test_bare_single_and_double_quoted_values_are_read() -> None:
@@ -87,3 +90,24 @@ def test_the_shell_reads_the_same_values() -> None:
             timeout=10,
         ).stdout
         assert parse_os_release(f"X={word}") == {"X": said}
+
+
+def test_usr_lib_is_read_only_where_etc_has_no_file(tmp_path: Path) -> None:
+    for place, text in (("usr/lib", "ID=second\n"), ("etc", "ID=first\n")):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / "os-release").write_text(text)
+        assert read_os_release(Host(str(tmp_path), secret=b"secret")) == {"ID": text[3:-1]}
+
+
+def test_no_os_release_at_all_is_absent(tmp_path: Path) -> None:
+    with pytest.raises(AbsentError):
+        read_os_release(Host(str(tmp_path), secret=b"secret"))
+
+
+def test_a_link_to_usr_lib_is_followed_inside_the_root(tmp_path: Path) -> None:
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "usr/lib/os-release").write_text("ID=inside\n")
+    (tmp_path / "etc/os-release").symlink_to("../usr/lib/os-release")
+    assert read_os_release(Host(str(tmp_path), secret=b"secret")) == {"ID": "inside"}

@@ -97,7 +97,7 @@ def test_the_quick_way_and_the_careful_way_agree_on_what_dpkg_writes(text: str) 
 def test_the_two_ways_agree_on_stanzas_with_damage_before_the_version(text: str, data: st.DataObject) -> None:
     head = text.index("\nVersion: ")
     at = data.draw(st.integers(0, head))
-    damaged = text[:at] + data.draw(st.sampled_from(["\0", "\n", " ", "X", ":", ""])) + text[at + 1 :]
+    damaged = text[:at] + data.draw(st.sampled_from(["\n", " ", "X", ":", ""])) + text[at + 1 :]
     assert outcome(parse_stanza, damaged) == outcome(careful, damaged)
 
 
