@@ -27,9 +27,9 @@ def digest(data: bytes) -> str:
 
 
 class Blobs:
-    """The folder of all blobs; `set_aside` takes a damaged file out of the way, given its folder and name."""
+    """The folder of all blobs; `set_aside` takes a damaged file out of the way of a writer."""
 
-    def __init__(self, folder: Folder, set_aside: Callable[[Folder, str], None]) -> None:
+    def __init__(self, folder: Folder, set_aside: Callable[[Folder, str], None] | None = None) -> None:
         self._folder = folder
         self._set_aside = set_aside
         self._open: dict[str, Folder] = {}
@@ -66,7 +66,8 @@ class Blobs:
         try:
             return self.get(name) == data and name[:2] not in self._suspect
         except DamageError:
-            self._set_aside(self._in(name), name)
+            if self._set_aside is not None:
+                self._set_aside(self._in(name), name)
             return False
 
     def _sync(self, prefix: str) -> None:
@@ -89,20 +90,25 @@ class Blobs:
 
         Raises: DamageError when the file does not hold what its name says.
         """
-        try:
-            folder = self._in(name)
-            stored = folder.read(name, _MAX_STORED)
-        except FileNotFoundError:
+        stored = self.stored(name)
+        if stored is None:
             return None
         data = inflated(stored, MAX_BYTES)
         if data is None or digest(data) != name:
-            raise DamageError(folder.where(name), "the bytes its name is the hash of", "others")
+            raise DamageError(self._in(name).where(name), "the bytes its name is the hash of", "others")
         return data
 
-    def names(self) -> Iterator[str]:
-        """Yield the digests of all blobs, sorted."""
+    def stored(self, name: str) -> bytes | None:
+        """Return a blob's zlib data as it stands, unchecked; None if it is not there. Raises: DamageError."""
+        try:
+            return self._in(name).read(name, _MAX_STORED)
+        except FileNotFoundError:
+            return None
+
+    def names(self, start: str = "") -> Iterator[str]:
+        """Yield the digests of all blobs, sorted; with `start`, of one folder."""
         for prefix in self._folder.names():
-            if len(prefix) == 2:  # noqa: PLR2004  AA; anything else was put there by someone else
+            if len(prefix) == 2 and start in ("", prefix):  # noqa: PLR2004  AA
                 yield from (each for each in self._in(prefix).names() if _DIGEST.match(each))
 
     def remove(self, names: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from evidence.errors import DamageError
 from evidence.state import Folder
 
 NAME = "index.sqlite"
-FILES = (NAME, f"{NAME}-wal", f"{NAME}-journal", f"{NAME}-shm")
+SIDE_FILES = tuple(NAME + each for each in ("-wal", "-journal", "-shm"))
 _VERSION = 1
 _CHECK_BYTES = 16
 _SCHEMA = f"""

@@ -36,18 +36,22 @@ def _locked(state: Folder, deadline: float, wait_s: float) -> int:
             if _taken(descriptor) and _still_there(state, descriptor):
                 _sign(descriptor)
                 return descriptor
-            if time.monotonic() >= deadline:
-                raise BusyError(
-                    state.path,
-                    f"to be its only writer within {wait_s:g} s",
-                    f"process {_holder(descriptor)} writing",
-                    "wait for it to end, then try again",
-                )
+            _check_patience(state, descriptor, deadline, wait_s)
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
         time.sleep(_POLL_S)
+
+
+def _check_patience(state: Folder, descriptor: int, deadline: float, wait_s: float) -> None:
+    if time.monotonic() >= deadline:
+        raise BusyError(
+            state.path,
+            f"to be its only writer within {wait_s:g} s",
+            f"process {_holder(descriptor)} writing",
+            "wait for it to end, then try again",
+        )
 
 
 def _taken(descriptor: int) -> bool:

@@ -72,6 +72,11 @@ class Quarantine:
                 found[name] = self._read(name)
         return found
 
+    def reported(self, part: str) -> set[str]:
+        """Return the names that reports of one part ever gave."""
+        reports = (self._read(name) for name in self._folder.names() if _REPORT.match(name))
+        return {name for each in reports if each.part == part for name in each.names}
+
     def recorded(self, name: str) -> None:
         """Remember that an event tells of a report."""
         done = name.replace(".finding", ".recorded")

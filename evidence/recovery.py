@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from evidence.errors import DamageError
 from evidence.index import Row
 from evidence.keys import PrivateKey
 from evidence.note import Checkpoint
+from evidence.order import id_of
 from evidence.quarantine import Finding
 from evidence.scan import Place, Segment
 from evidence.state import Folder
@@ -43,23 +45,22 @@ class Recovered:
     rows: list[Row]
 
 
-def recover(log: Folder, place: Place, key: PrivateKey, rows: list[Row]) -> Recovered:
+def recover(log: Folder, place: Place, key: PrivateKey, rows: list[Row], *, resume: bool) -> Recovered:
     """Return a log ready to be appended to; `rows` are what the index holds of it, maybe none.
 
+    `resume` goes on in the last segment; after a failed sync a new one is begun.
     Raises: TreeLostError; OSError; NewerStateError. Damage is in quarantine when this returns.
     """
     checkpoint = read_checkpoint(log, place, key)
     rows = usable(rows, checkpoint)
     try:
-        reading = _Reading(place, checkpoint, rows)
-        reading.run()
-    except DamageError:
+        reading = _read(place, checkpoint, rows)
+    except TreeLostError:
         if not rows:
             raise
-        reading = _Reading(place, checkpoint, [])  # the index may be what is wrong
-        reading.run()
+        reading = _read(place, checkpoint, [])  # the index may be what is wrong
     writer = LogWriter(log, place.origin, key, Frontier(each.leaf for each in reading.rows))
-    if reading.end is not None:
+    if resume and reading.end is not None:
         writer.resume(*reading.end)
     signed = checkpoint is not None and checkpoint.size == writer.size
     if not signed or not signed_size.sshsig_fits(log, writer.checkpoint, key.public):
@@ -67,9 +68,20 @@ def recover(log: Folder, place: Place, key: PrivateKey, rows: list[Row]) -> Reco
     return Recovered(writer, reading.rows)
 
 
+def _read(place: Place, checkpoint: Checkpoint | None, rows: list[Row]) -> _Reading:
+    reading = _Reading(place, checkpoint, rows)
+    try:
+        reading.run()
+    except TreeLostError:
+        raise
+    except DamageError as error:
+        raise TreeLostError(error.where, checkpoint, error.found) from None
+    return reading
+
+
 def read_checkpoint(log: Folder, place: Place, key: PrivateKey) -> Checkpoint | None:
     """Return the checkpoint; None when it was damaged and is in quarantine now, or is missing."""
-    where = f"{scan.log_id(place.origin)}/{signed_size.NAME}"
+    where = f"{id_of(place.origin)}/{signed_size.NAME}"
     try:
         return signed_size.read(log, place.origin, key.public)
     except FileNotFoundError:
@@ -108,7 +120,7 @@ class _Reading:
         firsts = scan.firsts(self._place.segments)
         if firsts[:1] != [0]:
             firsts = [0, *firsts]
-        for first, stop in zip(firsts, firsts[1:], strict=False):
+        for first, stop in itertools.pairwise(firsts):
             self._closed(first, stop)
         self._last(firsts[-1])
         self._check_root()
@@ -181,7 +193,7 @@ class _Reading:
     def _keep_tail(self, found: Segment, end: int) -> None:
         """Keep what is cut when no checkpoint says that it was never committed."""
         name = segment.name_of(found.first)
-        where = f"{scan.log_id(self._place.origin)}/{name}"
+        where = f"{id_of(self._place.origin)}/{name}"
         finding = Finding(part="segment", where=where, found="bytes at the end that are no whole frame")
         self._place.quarantine.keep(found.data[end:], name, finding)
 

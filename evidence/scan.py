@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from evidence import dsse, entry, segment, strict_base64
 from evidence.errors import DamageError, FormatError
 from evidence.keys import PrivateKey
+from evidence.order import id_of
 from evidence.quarantine import Finding, Quarantine
 from evidence.segment import Break, Frame
 from evidence.state import Folder
@@ -113,7 +114,7 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
     lost = [at for at, body in bodies.items() if at not in found.frames and body == segment.lost(leaves[at])]
     finding = Finding(
         part="segment",
-        where=f"{log_id(place.origin)}/{name}",
+        where=f"{id_of(place.origin)}/{name}",
         found="frames that are not as they were written" if found.data else "no file",
         count=len(lost),
         names=tuple(f"{place.origin}#{each}" for each in lost),
@@ -125,11 +126,6 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
     framed = [segment.frame(at, body) for at, body in bodies.items()]
     place.segments.replace(name, b"".join([segment.header(place.origin, found.first), *framed]))
     return read(place.segments, place.origin, found.first)
-
-
-def log_id(origin: str) -> str:
-    """Return the folder name of the log of an origin."""
-    return origin.removeprefix("evidenced/").replace("/", "-")
 
 
 def _bodies(found: Segment, stop: int, leaves: Sequence[bytes], key: PrivateKey | None) -> dict[int, bytes]:

@@ -27,7 +27,7 @@ FORMAT = 1
 SUFFIX = ".seg"
 ROLL_BYTES = 4 * 1024 * 1024
 """A segment is not continued past this: what one damaged sector can put in doubt stays small."""
-MAX_BYTES = ROLL_BYTES + MAX_ENVELOPE + 4096
+MAX_HEADER = 256
 _LOST = b"lost "
 _HEADER = re.compile(rb"evidenced segment ([1-9][0-9]{0,8}) (\S{1,100}) ([0-9]{1,15}) ([0-9a-f]{64})\n")
 _FRAME = re.compile(rb"([0-9]{1,15}) ([0-9]{1,7}) ([0-9a-f]{64})\n")

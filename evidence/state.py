@@ -33,10 +33,6 @@ class Folder:
         if descriptor >= 0:
             os.close(descriptor)
 
-    def reopened(self) -> Folder:
-        """Return the same folder by a new descriptor: after a failed fsync the old one tells nothing."""
-        return Folder(_opened(".", os.O_RDONLY | os.O_DIRECTORY, self.path, folder=self.descriptor), self.path)
-
     def where(self, name: str) -> str:
         """Return the path of a name in this folder, for a message."""
         return os.path.join(self.path, name)

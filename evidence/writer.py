@@ -1,13 +1,12 @@
 """The end of a log: entries are appended to segments, then the size is signed.
 
-An entry is committed when its frame and the checkpoint over it are on disk. What failed in between leaves no
-doubt: a frame that was not synced is abandoned with its descriptor and the next one begins a new file; a frame
-that was synced stays, and the next checkpoint covers it.
+An entry is committed when its frame and the checkpoint over it are on disk. After an error the writer is of no
+further use: nothing is trusted on a descriptor whose sync failed. `evidence.recovery` finds out what is on disk and
+gives a new one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from evidence import segment, signed_size
@@ -21,17 +20,17 @@ SEGMENTS = "segments"
 
 
 class LogWriter:
-    """One log, open at its end."""
+    """One log, open at its end. It owns the folder it is given."""
 
     def __init__(self, log: Folder, origin: str, key: PrivateKey, tree: Frontier) -> None:
-        """Open a log whose tree is `tree`; the next frame begins a new segment unless `resume` is called."""
         self.origin = origin
+        self.segment = 0
+        """The first sequence of the segment that was written to last."""
         self._log = log
         self._segments = log.folder(SEGMENTS, create=True)
         self._key = key
         self._tree = tree
         self._descriptor = -1
-        self._first = 0
         self._end = 0
 
     @property
@@ -45,94 +44,42 @@ class LogWriter:
         return Checkpoint(self.origin, self._tree.size, self._tree.root())
 
     def resume(self, first: int, end: int) -> None:
-        """Continue the segment that begins with entry `first` at byte `end`, up to which it was checked."""
-        self._descriptor = self._segments.open(segment.name_of(first), os.O_WRONLY)
-        self._first, self._end = first, end
+        """Continue the segment that begins with entry `first` at byte `end`, where it ends."""
+        self._descriptor = self._segments.open(segment.name_of(first), os.O_WRONLY | os.O_APPEND)
+        self.segment, self._end = first, end
 
     def close(self) -> None:
         """Close files and folders; nothing waits to be written."""
-        self._abandon()
+        self._leave()
         self._segments.close()
         self._log.close()
 
     def append(self, body: bytes, payload: bytes) -> Frame:
-        """Write one entry and sync it; it counts as committed only after `sign`.
-
-        Raises: OSError, when the entry is not part of the log.
-        """
+        """Write one entry and sync it; it counts as committed only after `sign`. Raises: OSError."""
         data = segment.frame(self.size, body)
         if self._descriptor >= 0 and self._end + len(data) <= segment.ROLL_BYTES:
-            written = self._extend(data, body)
+            write_all(self._descriptor, data)
+            os.fsync(self._descriptor)
+            written = Frame(self.size, self._end, len(data), body)
         else:
             written = self._begin(data, body)
         self._tree.append(leaf_hash(payload))
         self._end = written.offset + written.length
         return written
 
-    @property
-    def segment(self) -> int:
-        """Return the first sequence of the segment that was written to last."""
-        return self._first
-
     def sign(self) -> None:
-        """Sign the size, durably. Raises: OSError; then the entries stay and the next call signs them."""
-        try:
-            signed_size.write(self._log, self.checkpoint, self._key)
-        except OSError:
-            self._reopen()
-            raise
-
-    def _extend(self, data: bytes, body: bytes) -> Frame:
-        try:
-            os.lseek(self._descriptor, self._end, os.SEEK_SET)
-            write_all(self._descriptor, data)
-        except OSError:
-            self._take_back()
-            raise
-        try:
-            os.fsync(self._descriptor)
-        except OSError:
-            # The kernel may have dropped the pages and will call the next fsync a success: new file, new pages.
-            self._abandon()
-            raise
-        return Frame(self.size, self._end, len(data), body)
-
-    def _take_back(self) -> None:
-        """Cut what a failed write left; a file that cannot be cut is not written to again."""
-        try:
-            os.ftruncate(self._descriptor, self._end)
-        except OSError:
-            self._abandon()
+        """Sign the size, durably. Raises: OSError."""
+        signed_size.write(self._log, self.checkpoint, self._key)
 
     def _begin(self, data: bytes, body: bytes) -> Frame:
         """Begin a segment with one frame; it appears whole or not at all."""
-        self._abandon()
+        self._leave()
         head = segment.header(self.origin, self.size)
-        name = segment.name_of(self.size)
-        try:
-            self._segments.replace(name, head + data)
-            descriptor = self._segments.open(name, os.O_WRONLY)
-        except OSError:
-            with contextlib.suppress(OSError):
-                self._segments.remove(name)
-            self._reopen()
-            raise
-        self._descriptor, self._first = descriptor, self.size
+        self._segments.replace(segment.name_of(self.size), head + data)
+        self.resume(self.size, len(head) + len(data))
         return Frame(self.size, len(head), len(data), body)
 
-    def _abandon(self) -> None:
+    def _leave(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-
-    def _reopen(self) -> None:
-        """Replace the descriptors of folders whose sync may have failed; if that fails too, they are kept."""
-        with contextlib.suppress(OSError):
-            log = self._log.reopened()
-            self._log.close()
-            self._log = log
-        with contextlib.suppress(OSError):
-            segments = self._log.folder(SEGMENTS)
-            self._segments.close()
-            self._segments = segments
+            os.close(descriptor)

@@ -1,0 +1,297 @@
+"""Deciding how a state goes on: with its log, or with a new one because the old one must not be continued.
+
+Local facts decide: the identity that was remembered, the key, the machine, the inode of the secret (a copy and a
+restored backup have another), the receipts. When a whole disk image is put back, only a hub or witness can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from evidence import identity as identities
+from evidence import keyring, receipts, signed_size
+from evidence.entry import payload_of, statement_of
+from evidence.epochs import Plan, Why, finish, waiting_key
+from evidence.errors import DamageError
+from evidence.identity import Identity
+from evidence.index import Row
+from evidence.keys import PrivateKey, PublicKey
+from evidence.layout import Layout
+from evidence.note import Checkpoint
+from evidence.order import log_ids, origin_of
+from evidence.predicates import Event
+from evidence.quarantine import Finding
+from evidence.recovery import Recovered, TreeLostError, open_segments, recover
+from evidence.scan import Place
+from evidence.scan import read as read_segment
+from evidence.state import Folder
+
+ROTATED = "key-rotated"
+
+
+@dataclass(frozen=True)
+class Continued:
+    """The log goes on: who signs it, and the log itself."""
+
+    identity: Identity
+    key: PrivateKey
+    log: Recovered
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What decides besides the state itself: the machine, what the index holds, and whether segments go on."""
+
+    machine: str | None
+    rows_of: Callable[[str], list[Row]]
+    resume: bool
+
+
+def decide(layout: Layout, opening: Opening) -> Continued | Plan:
+    """Return the log to continue, or the plan of the one to open. Raises: OSError, StateError."""
+    identity = _identity(layout) or _rebuilt_identity(layout)
+    secret = _secret(layout, identity)
+    if identity is None:
+        return _without_identity(layout, opening.machine)
+    finish(layout, identity)
+    key = _key(layout, identity)
+    if key is None:
+        return _new_key(layout, identity, "damaged", opening.machine)
+    if None not in (identity.machine, opening.machine) and identity.machine != opening.machine:
+        return _new_key(layout, identity, "cloned", opening.machine)
+    remade = secret is None
+    if not remade and identity.inode != identities.inode(layout.keys):
+        # A backup that was put back knows neither how far the log went nor how many epochs there were.
+        return _new_key(layout, identity, "restored", opening.machine)
+    identity = _remembered(layout, identity, opening.machine)
+    return _with_log(layout, identity, key, opening)
+
+
+def _identity(layout: Layout) -> Identity | None:
+    try:
+        return identities.load(layout.keys)
+    except FileNotFoundError:
+        return None
+    except DamageError as error:
+        where = f"keys/{identities.NAME}"
+        layout.quarantine.take(layout.keys, identities.NAME, Finding(part="identity", where=where, found=error.found))
+        return None
+
+
+def _rebuilt_identity(layout: Layout) -> Identity | None:
+    """Return who we must be by the key and its logs, None if there are none."""
+    key = _loaded(layout)
+    epochs = [each for each in log_ids(layout.logs) if key is not None and each.startswith(key.public.id16 + "-")]
+    if key is None or not epochs:
+        return None
+    identity = Identity(
+        format=identities.FORMAT,
+        key=key.public.id16,
+        number=1 + keyring.retired_count(layout.keys),
+        epoch=max(int(each.partition("-")[2]) for each in epochs),
+        machine=None,
+        secret=identities.secret_check(_kept_secret(layout) or identities.make_secret(layout.keys)),
+        inode=identities.inode(layout.keys),
+    )
+    identities.save(layout.keys, identity)
+    return identity
+
+
+def _kept_secret(layout: Layout) -> bytes | None:
+    """Return the secret, None if it is not there or cannot be one."""
+    try:
+        return identities.secret(layout.keys)
+    except FileNotFoundError:
+        return None
+    except DamageError as error:
+        _set_secret_aside(layout, error.found)
+        return None
+
+
+def _set_secret_aside(layout: Layout, found: str) -> None:
+    finding = Finding(part="secret", where=f"keys/{identities.SECRET}", found=found, count=1)
+    layout.quarantine.take(layout.keys, identities.SECRET, finding)
+
+
+def _secret(layout: Layout, identity: Identity | None) -> bytes | None:
+    """Return the secret that was remembered; None if it was lost and a new one is in its place."""
+    data = _kept_secret(layout)
+    if data is not None and (identity is None or identity.secret == identities.secret_check(data)):
+        return data
+    if identity is not None and data is None:
+        finding = Finding(part="secret", where=f"keys/{identities.SECRET}", found="no file", count=1)
+        layout.quarantine.note(finding)
+    elif identity is not None:
+        _set_secret_aside(layout, "other bytes than were remembered")
+    identities.make_secret(layout.keys)
+    return None
+
+
+def _remembered(layout: Layout, identity: Identity, machine: str | None) -> Identity:
+    """Return the identity with what is newly known of it, remembered."""
+    known = msgspec.structs.replace(
+        identity,
+        machine=identity.machine or machine,
+        secret=identities.secret_check(identities.secret(layout.keys)),
+        inode=identities.inode(layout.keys),
+    )
+    if known != identity:
+        identities.save(layout.keys, known)
+    return known
+
+
+def _without_identity(layout: Layout, machine: str | None) -> Plan:
+    """Return the plan of a first log, or of one after the memory of all others was lost."""
+    ids = log_ids(layout.logs)
+    key = _loaded(layout)
+    if not ids and key is None:
+        return Plan(why="first", key=None, number=1, epoch=1, machine=machine)
+    previous = _checkpoint(layout, ids[-1]) if ids else None
+    number = 2 + keyring.retired_count(layout.keys)
+    retiring = None if key is None else key.public
+    return Plan(why="lost", key=None, number=number, epoch=1, machine=machine, previous=previous, retiring=retiring)
+
+
+def _loaded(layout: Layout) -> PrivateKey | None:
+    try:
+        return keyring.private(layout.keys, keyring.AGENT)
+    except DamageError:
+        return None
+
+
+def _key(layout: Layout, identity: Identity) -> PrivateKey | None:
+    """Return the key the identity names; None if it is gone, with what stood there in quarantine."""
+    where = f"keys/{keyring.AGENT}"
+    try:
+        key = keyring.private(layout.keys, keyring.AGENT)
+    except DamageError as error:
+        layout.quarantine.take(layout.keys, keyring.AGENT, Finding(part="key", where=where, found=error.found, count=1))
+        return None
+    if key is None:
+        layout.quarantine.note(Finding(part="key", where=where, found="no file", count=1))
+        return None
+    if key.public.id16 != identity.key:
+        finding = Finding(part="key", where=where, found="another key", count=1)
+        layout.quarantine.take(layout.keys, keyring.AGENT, finding)
+        return None
+    _check_public(layout, key.public)
+    return key
+
+
+def _check_public(layout: Layout, key: PublicKey) -> None:
+    """Write the public key again where it is not what it was."""
+    if keyring.published(layout.keys) == key:
+        return
+    if layout.keys.facts(keyring.PUBLIC) is not None:
+        finding = Finding(part="key", where=f"keys/{keyring.PUBLIC}", found="another key, or none")
+        layout.quarantine.take(layout.keys, keyring.PUBLIC, finding)
+    keyring.publish(layout.keys, key)
+
+
+def _new_key(layout: Layout, identity: Identity, why: Why, machine: str | None) -> Plan:
+    try:
+        log: Folder | None = layout.logs.folder(identity.log_id)
+    except FileNotFoundError:
+        log = None
+    try:
+        retiring = keyring.public(layout.keys, log, identity.key)
+    except DamageError:
+        retiring = None
+    finally:
+        if log is not None:
+            log.close()
+    return Plan(
+        why=why,
+        key=None,
+        number=identity.number + 1,
+        epoch=1,
+        machine=machine or identity.machine,
+        previous=_checkpoint(layout, identity.log_id),
+        retiring=retiring,
+    )
+
+
+def _checkpoint(layout: Layout, log_id: str) -> Checkpoint | None:
+    """Return the checkpoint of a log that is not continued, None if it cannot be read."""
+    try:
+        log = layout.logs.folder(log_id)
+    except FileNotFoundError:
+        return None
+    try:
+        key = keyring.public(layout.keys, log, log_id.partition("-")[0])
+        return signed_size.read(log, origin_of(log_id), key)
+    except (FileNotFoundError, DamageError):
+        return None
+    finally:
+        log.close()
+
+
+def _with_log(layout: Layout, identity: Identity, key: PrivateKey, opening: Opening) -> Continued | Plan:
+    """Return the log of the identity; or the plan of the next one, if it is lost, closed or behind a receipt."""
+    next_epoch = Plan(
+        why="lost",
+        key=key,
+        number=identity.number,
+        epoch=identity.epoch + 1,
+        machine=identity.machine,
+    )
+    try:
+        log = layout.logs.folder(identity.log_id)
+    except FileNotFoundError:
+        return next_epoch
+    segments = open_segments(log)
+    try:
+        place = Place(segments, identity.origin, key, layout.quarantine)
+        recovered = recover(log, place, key, opening.rows_of(identity.log_id), resume=opening.resume)
+        return _continued(layout, Continued(identity, key, recovered), next_epoch, segments)
+    except TreeLostError as error:
+        log.close()
+        return msgspec.structs.replace(next_epoch, why="damaged", previous=error.checkpoint)
+    finally:
+        segments.close()
+
+
+def _continued(layout: Layout, found: Continued, next_epoch: Plan, segments: Folder) -> Continued | Plan:
+    identity, writer = found.identity, found.log.writer
+    if found.log.rows[-1].kind == ROTATED:
+        checkpoint = writer.checkpoint
+        named = _named_key(segments, identity.origin, found.log.rows[-1])
+        writer.close()
+        return _after_rotation(layout, found, named, checkpoint)
+    layout.keys.remove(keyring.NEXT)  # of a rotation that was never committed
+    seen, damaged = receipts.newest(layout.root, identity.log_id, identity.origin, found.key.public)
+    if damaged:
+        receipts.set_aside(layout, identity.log_id, damaged)
+    if seen is not None and seen.size > writer.size:
+        writer.close()
+        return msgspec.structs.replace(next_epoch, why="restored", previous=seen)
+    return found
+
+
+def _named_key(segments: Folder, origin: str, row: Row) -> str | None:
+    """Return the fingerprint that a `key-rotated` entry names."""
+    frames = read_segment(segments, origin, row.segment).frames.values()
+    body = next(each.body for each in frames if each.offset == row.offset)
+    statement = statement_of(payload_of(body))
+    return statement.predicate.event.get("keyid") if isinstance(statement, Event) else None
+
+
+def _after_rotation(layout: Layout, found: Continued, named: str | None, checkpoint: Checkpoint) -> Plan:
+    waiting = waiting_key(layout)
+    there = waiting is not None and waiting.public.fingerprint == named
+    if not there:
+        where = f"keys/{keyring.NEXT}"
+        finding = Finding(part="key", where=where, found="not the key that the rotation names", count=1)
+        layout.quarantine.note(finding)
+    return Plan(
+        why="rotated" if there else "damaged",
+        key=waiting if there else None,
+        number=found.identity.number + 1,
+        epoch=1,
+        machine=found.identity.machine,
+        previous=checkpoint,
+        retiring=found.key.public,
+    )
