@@ -1,4 +1,4 @@
-"""The golden pack of format 1: made again to the byte, and judged by programs that are not ours.
+"""The golden log and pack of format 1: made again to the byte, and judged by programs that are not ours.
 
 Each of them accepts what is in the pack and refuses its twin, in which one bit was flipped.
 """
@@ -10,7 +10,9 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import shutil
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -64,11 +66,38 @@ def test_the_golden_pack_is_small() -> None:
     assert len(DATA) <= 20 * 1024
 
 
-def test_the_generator_makes_the_same_tar_and_the_same_expectations(generator: ModuleType) -> None:
-    data, expected = generator.make()
+@pytest.fixture
+def golden_state(tmp_path: Path) -> Path:
+    """Return a copy of the golden log with the modes that a state must have; git keeps none."""
+    state = tmp_path / "golden"
+    shutil.copytree(FOLDER / "state", state)
+    for path in (state, *state.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return state
+
+
+def files(state: Path, *below: str) -> dict[str, bytes]:
+    paths = (path for each in below for path in (state / each).rglob("*"))
+    return {str(path.relative_to(state)): path.read_bytes() for path in paths if path.is_file()}
+
+
+def test_the_golden_log_still_gives_the_golden_pack(generator: ModuleType, golden_state: Path) -> None:
+    data, expected = generator.packed(str(golden_state))
     assert gzip.decompress(data) == gzip.decompress(DATA)
     assert expected == EXPECTED
     assert hashlib.sha256(gzip.decompress(DATA)).hexdigest() == EXPECTED["tar_sha256"]
+
+
+def test_the_same_story_is_written_to_the_same_log_today(
+    generator: ModuleType, golden_state: Path, tmp_path: Path
+) -> None:
+    generator.make(str(tmp_path / "state"))
+    assert files(tmp_path / "state", "logs") == files(golden_state, "logs")
+    made, kept = files(tmp_path / "state", "blobs"), files(golden_state, "blobs")
+    # zlib's bytes are its own affair; what they hold is not.
+    assert {name: zlib.decompress(data) for name, data in made.items()} == {
+        name: zlib.decompress(data) for name, data in kept.items()
+    }
 
 
 def test_the_pack_holds_each_thing_that_the_format_knows() -> None:
@@ -76,7 +105,7 @@ def test_the_pack_holds_each_thing_that_the_format_knows() -> None:
     tables = [table for each in statements for table in each["predicate"].get("tables", [])]
     kinds = {each["predicate"].get("event", {}).get("kind") for each in statements} - {None}
     assert {each["coverage"] for each in tables} == {"complete", "partial", "failed", "unsupported", "disabled"}
-    assert kinds == {"log-opened", "key-rotated", "pruned"}
+    assert kinds == {"log-opened", "key-rotated", "pruned", "gap"}
     assert {each["predicate"]["host"]["observed"] for each in statements} == {"live", "image"}
     assert len(LOGS) == len(EXPECTED["fingerprints"]) == 2
     assert EXPECTED["pruned"][0] not in PACK.blobs()

@@ -1,9 +1,11 @@
-"""Make the golden pack of format 1: a small log with a rotation, an image, gaps, failures, a prune and a witness.
+"""Make the golden log and the golden pack of format 1.
+
+A small host's story: a rotation, an image, gaps, a failed table, a full disk, a prune and a witness.
 
     python tests/evidence/golden/make.py
 
-writes the files beside it. They are made once and then kept: what format 1 is, is what they are. The keys are
-made of public seeds, and every clock is fixed, so the test beside it can make the same bytes again.
+writes the files beside it. They are made once and then kept: what format 1 is, is what they are. The keys come
+from public seeds and every clock is fixed, so that a test can make the same bytes again.
 """
 
 from __future__ import annotations
@@ -11,26 +13,33 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
+import tempfile
 from datetime import datetime, timezone
 from typing import Any
+from unittest import mock
 
 import msgspec
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(FOLDER, "..", "..", ".."))  # run as a script, the repository is not on the path
 
-from evidence import note, pack, statement  # noqa: E402  after the path is set
-from evidence.keys import NOTE_COSIGNATURE  # noqa: E402
-from evidence.statement import Collected, Cost  # noqa: E402
+from evidence import note, pack  # noqa: E402  after the path is set
+from evidence.keys import NOTE_COSIGNATURE, PrivateKey  # noqa: E402
+from evidence.log import EvidenceStore  # noqa: E402
+from evidence.reader import StoreReader  # noqa: E402
+from evidence.statement import Clock, Collected, Cost, Observation  # noqa: E402
 from tests.evidence.known import AGENT, OTHER, WITNESS  # noqa: E402
-from tests.evidence.memory_store import MemoryStore  # noqa: E402
-from tests.evidence.statements import observation  # noqa: E402
+from tests.evidence.statements import clock, observation  # noqa: E402
 
 SINCE = datetime(2026, 1, 10, tzinfo=timezone.utc)
 UNTIL = datetime(2026, 1, 20, tzinfo=timezone.utc)
 ORGANISATION = "Example & Söhne"
 HUB = "hub.example/w1"
+SEEN = 1_769_414_400
+FULL = (17, 18)
+"""Days on which the disk was full and nothing could be written."""
 DAY_S = 86_400
 COST = Cost(wall_ms=4, cpu_ms=3, peak_kib=9216, files=1, bytes=2048)
 
@@ -142,48 +151,90 @@ def packages(day: int) -> Collected:
     return table("packages", PACKAGES, [{"depends": ["libc6"], "manual": True, "purl": each} for each in purls])
 
 
-def support() -> Collected:
-    """Return the one table that is read once a month; its rows will be pruned."""
-    rows = [{"os_id": "debian", "supported_until": "2028-06-30T00:00:00Z"}]
+def support(day: int = 5) -> Collected:
+    """Return the one table that is rarely read; when it has been read again, its first rows are pruned."""
+    rows = [{"os_id": "debian", "supported_until": f"2028-06-{day:02d}T00:00:00Z"}]
     once_a_month = table("os_support", SUPPORT, rows)
     return msgspec.structs.replace(once_a_month, interval_s=30 * DAY_S)
 
 
-def store() -> MemoryStore:
-    """Return the store that the pack is made of."""
-    made = MemoryStore(AGENT)
-    made.snapshot([support()], "2026-01-05T06:59:00.000Z")
-    for day in range(6, 26):
-        wall = f"2026-01-{day:02d}T07:00:00.{day:03d}Z"
-        failed = unread("failing", FAILING, "failed", "killed after 60 s")
-        fine = table("failing", FAILING, [{"a": day // 8}])
-        made.snapshot(
-            [
-                users(day),
-                passwords(),
-                packages(day),
-                failed if day == 12 else fine,
-                unread("rpm_only", SUPPORT.replace(b"os_support", b"rpm_only"), "unsupported"),
-                unread("switched_off", None, "disabled"),
-            ],
-            wall,
-        )
+class Witnessed(StoreReader):
+    """A reader whose checkpoints a witness has seen, as a hub's answer will make them."""
+
+    def checkpoint(self, log_id: str) -> bytes:
+        """Return the note with the witness's line behind the log's own."""
+        signed = note.parse(super().checkpoint(log_id))
+        return signed.with_line(note.cosign(signed.text, HUB, WITNESS, SEEN)).encode()
+
+
+class Writer:
+    """The store, with clocks that stand where they are put and keys that everyone may know."""
+
+    def __init__(self, state: str) -> None:
+        self.wall = ""
+        self._random = mock.patch.object(PrivateKey, "generate", side_effect=(AGENT, OTHER))
+        self._state = state
+        self._observation = observation()
+
+    def run(self) -> None:
+        """Write the whole story."""
+        with self._random, EvidenceStore.open(self._state, machine=observation().machine, clock=self._clock) as store:
+            self._append(store, "2026-01-05T06:59:00.000Z", support())
+            for day in (each for each in range(6, 26) if each not in FULL):
+                self._day(store, day)
+
+    def _clock(self) -> Clock:
+        return clock(self.wall, boottime_ms=None)
+
+    def _append(self, store: EvidenceStore, wall: str, *tables: Collected, seen: Observation | None = None) -> None:
+        self.wall = wall
+        store.append_snapshot(tables, seen or self._observation)
+
+    def _day(self, store: EvidenceStore, day: int) -> None:
+        self._append(store, f"2026-01-{day:02d}T07:00:00.{day:03d}Z", *tables(day))
         if day == 12:
             image = observation(name="image.example.org", machine=None, observed="image", labels={}, reason="by-hand")
-            made.snapshot([table("users", USERS, [])], "2026-01-12T09:30:00.000Z", image)
+            self._append(store, "2026-01-12T09:30:00.000Z", table("users", USERS, []), seen=image)
         if day == 14:
-            made.rotate(OTHER, "2026-01-14T12:00:00.000Z")
-    made.prune([statement.digest(support().rows)], "2026-01-25T08:00:00.000Z")
-    for log in made.logs():
-        log.cosignatures.append(note.cosign(log.text, HUB, WITNESS, 1_769_414_400))
-    return made
+            self.wall = "2026-01-14T12:00:00.000Z"
+            store.rotate(self._observation)
+        if day == 19:
+            absence = {"from": "2026-01-16T07:00:00Z", "reason": "disk-full", "until": "2026-01-19T07:00:00Z"}
+            self.wall = "2026-01-19T07:00:01.000Z"
+            store.append_event("gap", {"failures": 2}, {}, self._observation, absence)
+        if day == 25:
+            self.wall = "2026-01-25T08:00:00.000Z"
+            store.prune(datetime(2026, 1, 6, tzinfo=timezone.utc), self._observation)
 
 
-def make() -> tuple[bytes, dict[str, Any]]:
-    """Return the pack and what a verifier must find in it."""
+def tables(day: int) -> list[Collected]:
+    """Return what is collected on a day, in each way that a table can end."""
+    attempt = table("failing", FAILING, [{"a": day // 8}])
+    if day == 12:
+        attempt = unread("failing", FAILING, "failed", "killed after 60 s")
+    found = [
+        users(day),
+        passwords(),
+        packages(day),
+        msgspec.structs.replace(attempt, interval_s=2 * DAY_S),
+        unread("rpm_only", SUPPORT.replace(b"os_support", b"rpm_only"), "unsupported"),
+        unread("switched_off", None, "disabled"),
+    ]
+    return [*found, support(day)] if day == 24 else found
+
+
+def make(state: str) -> tuple[bytes, dict[str, Any]]:
+    """Write the store into a folder that is not there yet, and return the pack and what a verifier must find."""
+    Writer(state).run()
+    return packed(state)
+
+
+def packed(state: str) -> tuple[bytes, dict[str, Any]]:
+    """Return the pack of a store, and what a verifier must find in it."""
     out = io.BytesIO()
     options: dict[str, Any] = {"organisation": ORGANISATION, "with_script": False}
-    summary = pack.export(store(), out, since=SINCE, until=UNTIL, **options)
+    with Witnessed(state) as reader:
+        summary = pack.export(reader, out, since=SINCE, until=UNTIL, **options)
     expected = {
         "blobs": summary.blobs,
         "entries": summary.entries,
@@ -198,8 +249,21 @@ def make() -> tuple[bytes, dict[str, Any]]:
     return out.getvalue(), expected
 
 
+def kept(state: str, folder: str) -> None:
+    """Copy what a reader needs: no private key, no secret, no index, nothing that depends on this machine."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in ("logs", "blobs", "keys"):
+        shutil.copytree(
+            os.path.join(state, part),
+            os.path.join(folder, part),
+            ignore=shutil.ignore_patterns("*.pem", "secret", "identity.json"),
+        )
+
+
 if __name__ == "__main__":
-    data, found = make()
+    with tempfile.TemporaryDirectory() as temporary:
+        data, found = make(os.path.join(temporary, "state"))
+        kept(os.path.join(temporary, "state"), os.path.join(FOLDER, "state"))
     with open(os.path.join(FOLDER, "pack.tar.gz"), "wb") as file:
         file.write(data)
     with open(os.path.join(FOLDER, "expected.json"), "w", encoding="utf-8") as text:
