@@ -1,0 +1,63 @@
+"""A small host, a state folder, and the command line as a user types it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent.main import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+Evidenced = Callable[..., Ran]
+
+
+@pytest.fixture
+def evidenced(capfd: pytest.CaptureFixture[str]) -> Evidenced:
+    """Run one command line in this process."""
+
+    def run(*arguments: str | Path) -> Ran:
+        capfd.readouterr()
+        try:
+            code = main([os.fspath(each) for each in arguments])
+        except SystemExit as stop:  # argparse leaves so
+            code = int(stop.code or 0)
+        told = capfd.readouterr()
+        return Ran(code, told.out, told.err)
+
+    return run
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return a place for a state folder that is not there yet."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """Return a root tree with two accounts, one of them with a broken line in shadow."""
+    root = tmp_path / "image"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/os-release").write_text('ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
+    (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    (root / "etc/hostname").write_text("image.example\n")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    (root / "etc/shadow").write_text("root:*:20000:0:99999:7:::\nann:$6$canary\n")
+    return root

@@ -1,0 +1,185 @@
+"""`evidenced inventory` as its users meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.collection.receiver import Collection
+from agent.main import COMMANDS
+from agent.places import state_folder
+from agent.summary import gap_lines
+from agent.terminal import printable
+from collectors.access import users
+from collectors.contract import Gap
+from tests.agent.conftest import Evidenced
+
+SMALL = ("--table", "users", "--table", "host")
+
+
+def test_json_of_one_table_is_its_rows_and_nothing_else(evidenced: Evidenced, image: Path) -> None:
+    ran = evidenced("inventory", "--root", image, "--table", "users", "--json")
+    assert ran.code == 0
+    assert [json.loads(line)["name"] for line in ran.lines] == ["ann", "root"]
+    assert ran.err == ""
+
+
+def test_json_of_several_tables_names_the_table_of_each_row(evidenced: Evidenced, image: Path) -> None:
+    ran = evidenced("inventory", "--root", image, *SMALL, "--json")
+    assert sorted(json.loads(line)["table"] for line in ran.lines) == ["host", "users", "users"]
+
+
+def test_gaps_are_summarised_on_stderr_and_printed_as_ndjson_when_asked(evidenced: Evidenced, image: Path) -> None:
+    ran = evidenced("inventory", "--root", image, "--table", "password_status", "--json")
+    assert ran.code == 0
+    assert "password_status  malformed  1  /etc/shadow" in ran.err
+    ran = evidenced("inventory", "--root", image, "--table", "password_status", "--gaps")
+    (line,) = ran.lines
+    assert json.loads(line)["gap"]["line"] == 2
+    assert "canary" not in ran.out + ran.err
+
+
+def test_strict_makes_any_gap_exit_3(evidenced: Evidenced, image: Path) -> None:
+    assert evidenced("inventory", "--root", image, "--table", "password_status", "--strict").code == 3
+    assert evidenced("inventory", "--root", image, "--table", "users", "--strict").code == 0
+
+
+def test_a_failed_table_exits_3_and_says_why(evidenced: Evidenced, tmp_path: Path) -> None:
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text("")
+    ran = evidenced("inventory", "--root", tmp_path, "--table", "packages")
+    assert ran.code == 3
+    assert "packages: failed:" in ran.out
+
+
+def test_an_image_is_printed_only_and_nothing_is_written(evidenced: Evidenced, image: Path, state: Path) -> None:
+    ran = evidenced("inventory", "--root", image, "--table", "users", "--state", state)
+    assert ran.code == 0
+    assert "Not signed: printed only." in ran.out
+    assert not state.exists()
+
+
+def test_an_image_is_signed_as_an_image_when_asked(evidenced: Evidenced, image: Path, state: Path) -> None:
+    ran = evidenced("inventory", "--root", image, "--table", "users", "--sign", "--state", state)
+    assert ran.code == 0
+    assert "Signed as entry 1" in ran.out
+    host = json.loads(evidenced("log", "show", "1", "--json", "--state", state).out)["predicate"]["host"]
+    assert (host["name"], host["observed"]) == ("image.example", "image")
+
+
+def test_no_path_of_the_image_stands_in_the_signed_statement(evidenced: Evidenced, image: Path, state: Path) -> None:
+    evidenced("inventory", "--root", image, "--table", "users", "--sign", "--state", state)
+    assert os.fspath(image) not in evidenced("log", "show", "1", "--json", "--state", state).out
+
+
+def test_a_promise_and_labels_are_signed(evidenced: Evidenced, state: Path) -> None:
+    ran = evidenced("inventory", *SMALL, "--sign", "--every", "31d", "--label", "role=web", "--state", state)
+    assert ran.code == 0
+    predicate = json.loads(evidenced("log", "show", "1", "--json", "--state", state).out)["predicate"]
+    assert predicate["host"]["labels"] == {"role": "web"}
+    assert {table["interval_s"] for table in predicate["tables"]} == {31 * 86400}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--table", "userz"), "did you mean users"),
+        (("--every", "soon"), "such as 12h or 31d"),
+        (("--label", "Role=web"), "KEY=VALUE"),
+        (("--label", "a=1", "--label", "a=2"), "KEY=VALUE"),
+        (("--root", "/proc/version"), "expected a folder"),
+        (("--sign", "--no-sign"), "not allowed with"),
+    ],
+)
+def test_wrong_use_is_one_clear_line_and_exit_2_or_3(
+    evidenced: Evidenced, arguments: tuple[str, ...], expected: str
+) -> None:
+    ran = evidenced("inventory", *arguments)
+    assert ran.code in {2, 3}
+    assert expected in ran.err
+    assert "Traceback" not in ran.err
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize("make", ["file", "link", "open", "foreign"])
+def test_an_unsafe_state_folder_is_refused_before_the_host_is_read(
+    evidenced: Evidenced, tmp_path: Path, state: Path, make: str
+) -> None:
+    if make == "file":
+        state.write_text("")
+    elif make == "link":
+        state.symlink_to(tmp_path)
+    else:
+        state.mkdir(mode=0o700)
+        if make == "open":
+            state.chmod(0o777)
+        elif os.geteuid() == 0:
+            os.chown(state, 12345, 12345)
+        else:
+            pytest.skip("needs root")
+    ran = evidenced("inventory", *SMALL, "--sign", "--state", state)
+    assert ran.code == 3
+    assert len(ran.err.splitlines()) == 1
+    assert ran.out == ""
+
+
+def test_the_state_of_an_ordinary_user_follows_xdg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_STATE_HOME", "/x")
+    assert state_folder() == "/x/evidenced"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", "/h")
+    assert state_folder() == "/h/.local/state/evidenced"
+
+
+def test_foreign_text_cannot_move_the_cursor_or_reorder_a_line() -> None:
+    assert printable("a\x1b[2Jb\n\u202ec") == "a\\x1b[2Jb\\n\\u202ec"
+    assert printable("x" * 300) == "x" * 200 + "…"
+    hostile = Collection(users.TABLE, gaps=[Gap("/\x1b[31m", "malformed")], coverage="partial")
+    assert "\x1b" not in "".join(gap_lines([hostile]))
+
+
+def test_progress_is_drawn_on_a_terminal_and_cleared_before_the_summary(image: Path, tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "agent", "inventory", "--root", image, "--table", "users"],
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": os.fspath(tmp_path)},
+    )
+    out, _ = done.communicate(timeout=60)
+    os.close(follower)
+    drawn = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "reading users" in drawn
+    assert drawn.endswith("\r\x1b[K")
+    assert b"reading users" not in out
+
+
+def test_help_names_every_command_and_each_explains_itself(evidenced: Evidenced) -> None:
+    ran = evidenced("--help")
+    assert ran.code == 0
+    for name, text in COMMANDS.items():
+        assert f"{name} " in ran.out
+        assert text in ran.out
+        assert evidenced(name, "--help").code == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("bogus",), ("--bogus",)])
+def test_no_command_or_an_unknown_one_is_wrong_use(evidenced: Evidenced, arguments: tuple[str, ...]) -> None:
+    ran = evidenced(*arguments)
+    assert ran.code == 2
+    assert "Traceback" not in ran.err
+
+
+def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
+    script = f"{sys.executable} -m agent tables --markdown | head -n 1"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "# Tables\n"
+    assert done.stderr == ""

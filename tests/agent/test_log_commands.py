@@ -1,0 +1,169 @@
+"""From an inventory to a pack that an auditor's own Python accepts: log, keys, export, verify, prune, show-payload."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.agent.conftest import Evidenced
+
+SMALL = ("--table", "users", "--table", "host")
+
+
+@pytest.fixture
+def signed(evidenced: Evidenced, state: Path) -> Path:
+    assert evidenced("inventory", *SMALL, "--sign", "--state", state).code == 0
+    return state
+
+
+def test_an_inventory_is_exported_and_verified_by_the_script_in_the_pack(
+    evidenced: Evidenced, signed: Path, tmp_path: Path
+) -> None:
+    pack = tmp_path / "pack.tar.gz"
+    ran = evidenced("export", "--org", "acme-corp", "-o", pack, "--state", signed)
+    assert ran.code == 0, ran.err
+    with tarfile.open(pack) as tar:
+        script = tar.extractfile("verify.py")
+        assert script is not None
+        (tmp_path / "verify.py").write_bytes(script.read())
+    own = evidenced("verify", pack)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "verify.py", pack], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (own.code, own.out)
+    assert own.code == 0, own.out
+    assert own.lines[0] == "✓ Signature valid (Ed25519)"
+    assert own.lines[1] == "✓ All 2 entries intact"
+    assert own.lines[2].startswith("✓ Period: ")
+    assert own.lines[3].startswith("! Key not compared: SHA256:")
+
+
+def test_the_key_is_compared_when_its_fingerprint_is_given(evidenced: Evidenced, signed: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "pack.tar.gz"
+    evidenced("export", "-o", pack, "--state", signed)
+    fingerprint = evidenced("keys", "show", "--state", signed).lines[0].split()[1]
+    assert evidenced("verify", pack, "--key", fingerprint).code == 0
+    assert evidenced("verify", pack, "--key", "SHA256:" + "A" * 43).code == 1
+
+
+def test_a_pack_is_never_overwritten_silently_and_never_half_written(
+    evidenced: Evidenced, signed: Path, tmp_path: Path
+) -> None:
+    pack = tmp_path / "pack.tar.gz"
+    pack.write_text("something of the user's")
+    ran = evidenced("export", "-o", pack, "--state", signed)
+    assert ran.code == 3
+    assert pack.read_text() == "something of the user's"
+    assert "Traceback" not in ran.err
+    assert evidenced("export", "-o", pack, "--overwrite", "--state", signed).code == 0
+    assert evidenced("export", "-o", tmp_path / "absent" / "pack.tar.gz", "--state", signed).code == 3
+    assert sorted(os.listdir(tmp_path)) == ["pack.tar.gz", "state"]
+
+
+def test_equal_logs_and_options_give_equal_tar_streams(evidenced: Evidenced, signed: Path, tmp_path: Path) -> None:
+    for name in ("a.tar", "b.tar"):
+        assert evidenced("export", "-o", tmp_path / name, "--state", signed).code == 0
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.tar", "b.tar"))
+    assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (("--since", "2020-01-01", "--until", "2020-03-31"), 3, "choose another period"),
+        (("--since", "2026-13-01"), 2, "--since: expected a day"),
+        (("--since", "2026-03-01", "--until", "2026-02-01"), 2, "begins before it ends"),
+        (("--org", ""), 2, "--org"),
+    ],
+)
+def test_a_period_that_cannot_be_is_one_clear_line(
+    evidenced: Evidenced, signed: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, expected: str
+) -> None:
+    ran = evidenced("export", *arguments, "-o", tmp_path / "pack.tar.gz", "--state", signed)
+    assert ran.code == code
+    assert expected in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "pack.tar.gz").exists()
+
+
+@pytest.mark.parametrize("command", [("log",), ("export",), ("keys", "show"), ("log", "show", "0")])
+def test_without_a_log_the_next_step_is_said(evidenced: Evidenced, state: Path, command: tuple[str, ...]) -> None:
+    ran = evidenced(*command, "--state", state)
+    assert ran.code == 3
+    assert len(ran.err.splitlines()) == 1
+    assert not state.exists()
+
+
+def test_the_log_lists_shows_and_proves(evidenced: Evidenced, signed: Path) -> None:
+    listing = evidenced("log", "--state", signed)
+    assert listing.code == 0
+    assert "2 tables" in listing.lines[-1]
+    shown = evidenced("log", "show", "1", "--json", "--state", signed)
+    payload = shown.out.removesuffix("\n").encode()
+    proof = json.loads(evidenced("log", "prove", "1", "--json", "--state", signed).out)
+    assert proof["leaf"] == hashlib.sha256(b"\0" + payload).hexdigest()
+    assert evidenced("log", "prove", "2", "--state", signed).code == 2
+    assert evidenced("log", "show", "x", "--state", signed).code == 2
+
+
+def test_a_rotated_key_is_signed_by_the_old_one_and_both_verify(
+    evidenced: Evidenced, signed: Path, tmp_path: Path
+) -> None:
+    old = evidenced("keys", "show", "--state", signed).lines[0].split()[1]
+    assert evidenced("keys", "rotate", "--state", signed).code == 0
+    new = evidenced("keys", "show", "--state", signed).lines[0].split()[1]
+    assert new != old
+    assert evidenced("inventory", *SMALL, "--sign", "--state", signed).code == 0
+    pack = tmp_path / "pack.tar.gz"
+    assert evidenced("export", "-o", pack, "--state", signed).code == 0
+    for key in (old, new):
+        ran = evidenced("verify", pack, "--key", key)
+        assert ran.code == 0, ran.out
+
+
+def test_what_would_leave_is_what_the_entry_holds(evidenced: Evidenced, signed: Path) -> None:
+    ran = evidenced("show-payload", "--entry", "1", "--state", signed)
+    assert ran.code == 0
+    titles = [line for line in ran.lines if line.startswith("# ")]
+    assert [title.split(",")[0] for title in titles] == [
+        "# statement",
+        "# blob host",
+        "# blob host.gaps",
+        "# blob users",
+        "# blob users.gaps",
+        "# header host",
+        "# header users",
+    ]
+    fresh = evidenced("show-payload", "--table", "users", "--state", signed)
+    rows = [line for line in fresh.lines if '"shell"' in line and line.startswith('{"gecos')]
+    assert rows
+    assert set(rows) <= set(ran.lines)
+
+
+def test_showing_the_payload_writes_nothing(evidenced: Evidenced, state: Path) -> None:
+    assert evidenced("show-payload", "--table", "users", "--state", state).code == 0
+    assert not state.exists()
+
+
+def test_pruning_keeps_the_last_collection_of_each_table(evidenced: Evidenced, signed: Path, tmp_path: Path) -> None:
+    ran = evidenced("prune", "--days", "1", "--state", signed)
+    assert ran.code == 0
+    assert "Removed 0 blobs" in ran.out
+    assert evidenced("prune", "--days", "0", "--state", signed).code == 2
+    pack = tmp_path / "pack.tar.gz"
+    assert evidenced("export", "-o", pack, "--state", signed).code == 0
+    assert evidenced("verify", pack).code == 0
+
+
+def test_verify_says_wrong_use_of_what_is_no_pack(evidenced: Evidenced, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("no pack")
+    assert evidenced("verify", tmp_path / "x").code == 2
+    assert evidenced("verify").code == 2
+    assert evidenced("verify", tmp_path / "absent").code == 2
