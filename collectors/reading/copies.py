@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.tree import Tree
 
 TRIES = 4
+SETTLED_S = 0.05
 _States = dict[str, tuple[int, ...] | None]
 
 
@@ -26,17 +28,29 @@ def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator
     limit (of all together), and as `Host.read`.
     """
     with tempfile.TemporaryDirectory(prefix="evidenced-") as folder:  # made with mode 0700
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
+            time.sleep(SETTLED_S if attempt else 0)
             before = _states(tree, path, side)
             size = sum(state[2] for state in before.values() if state)
             if size > limit:
                 raise ReadError(path, "truncated", f"expected at most {limit} bytes with its side files, found more")
+            if _just_written(before):
+                continue
             for suffix, state in before.items():
                 _copy(tree, path + suffix, os.path.join(folder, "copy" + suffix), state)
             if _states(tree, path, side) == before:
                 yield os.path.join(folder, "copy"), size
                 return
-        raise ReadError(path, "changed_while_read", f"was written during each of {TRIES} copies")
+        raise ReadError(path, "changed_while_read", f"was written during each of {TRIES} attempts to copy it")
+
+
+def _just_written(states: _States) -> bool:
+    """Return whether a file was written so lately that another write could leave it the same times.
+
+    Before Linux 6.13 two writes within one tick of the kernel's clock (up to 10 ms) have equal times.
+    """
+    now = time.time_ns()
+    return any(abs(now - state[4]) < SETTLED_S * 1e9 for state in states.values() if state)
 
 
 def _states(tree: Tree, path: str, side: tuple[str, ...]) -> _States:
