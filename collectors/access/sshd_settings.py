@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
+from collectors.access.ssh.config_files import READ_BELOW
 from collectors.access.ssh.effective import Setting, effective_settings
 from collectors.access.ssh.effective_output import parse_effective
 from collectors.access.ssh.match_block import scope_text
-from collectors.access.ssh.sshd_config import MAIN_FILES, READ_BELOW, Configuration, read_configuration
+from collectors.access.ssh.sshd_config import MAIN_FILES, Configuration, read_configuration
 from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, UnsupportedError, means, shown
 from collectors.reading.commands import SSHD_TEST
 from collectors.reading.errors import AbsentError, ReadError

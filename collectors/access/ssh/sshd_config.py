@@ -5,12 +5,10 @@ Source: sshd_config(5); OpenSSH's servconf.c for what the page leaves open. Noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
+from collectors.access.ssh.config_files import ConfigFiles
 from collectors.access.ssh.config_lines import ConfigLine, parse_config_line
-from collectors.access.ssh.included_paths import included_paths, pattern_path
 from collectors.access.ssh.match_block import Scope, parse_match, unknown_criteria, within
 from collectors.contract import Gap, MalformedError, path_gap
 from collectors.reading.errors import AbsentError, ReadError
@@ -19,12 +17,7 @@ from collectors.reading.host import Host
 MAIN_FILES = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
 """The second is where openSUSE keeps the vendor's file; it counts only without the first."""
 
-READ_BELOW = ("/etc/*", "/usr/*", "/opt/*", "/run/*", "/var/lib/*")
-"""Where an Include may lead; another place is a gap."""
-
 MAX_DEPTH = 16  # SERVCONF_MAX_DEPTH
-MAX_FILES = 1024
-MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -51,61 +44,33 @@ class Configuration:
 def read_configuration(host: Host) -> Configuration:
     """Return the configuration of a host; without a main file it has one `absent` gap and no directive."""
     configuration = Configuration()
+    files = ConfigFiles(host)
+    main = _main_file(host)
+    if main is None:
+        return Configuration(gaps=[path_gap(MAIN_FILES[0], "absent")], absent=True)
+    _File(files, configuration.directives, main).read()
+    configuration.gaps.extend(files.gaps)
+    return configuration
+
+
+def _main_file(host: Host) -> str | None:
     for path in MAIN_FILES:
         try:
             host.look(path, follow=True)
         except AbsentError:
             continue
-        except ReadError as error:
-            configuration.gaps.append(error.gap())
-            return configuration
-        _File(_Reading(host, configuration), path).read()
-        return configuration
-    return Configuration(gaps=[path_gap(MAIN_FILES[0], "absent")], absent=True)
-
-
-@dataclass
-class _Reading:
-    """What all files of one configuration share."""
-
-    host: Host
-    to: Configuration
-    files_left: int = MAX_FILES
-    bytes_left: int = MAX_BYTES
-    cut: bool = False
-
-    def lines(self, path: str) -> Iterator[bytes]:
-        """Yield the whole lines of one more file, within what is left of the budget."""
-        self.files_left -= 1
-        if self.files_left < 0 or self.bytes_left <= 0:
-            self._cut(path)
-            return
-        try:
-            content = self.host.read(path, limit=self.bytes_left)
-        except ReadError as error:
-            self.to.gaps.append(error.gap())
-            return
-        self.bytes_left -= len(content.data)
-        lines = content.data.split(b"\n")
-        if content.truncated:
-            lines.pop()
-        yield from lines
-        if content.truncated:
-            self._cut(path)
-
-    def _cut(self, path: str) -> None:
-        if self.cut:
-            return
-        self.cut = True
-        wanted = f"expected at most {MAX_FILES} files and {MAX_BYTES} bytes, found more"
-        self.to.gaps.append(path_gap(path, "truncated", wanted))
+        except ReadError:
+            return path
+        return path
+    return None
 
 
 class _File:
     """One file while it is read. `outer` is the Match block around the Include that named it."""
 
-    def __init__(self, reading: _Reading, path: str, outer: Scope = (), depth: int = 0) -> None:
-        self._reading = reading
+    def __init__(self, files: ConfigFiles, to: list[Directive], path: str, outer: Scope = (), depth: int = 0) -> None:
+        self._files = files
+        self._to = to
         self._path = path
         self._outer = outer
         self._depth = depth
@@ -114,7 +79,7 @@ class _File:
 
     def read(self) -> None:
         """Take in every line, those of included files in their place."""
-        for raw in self._reading.lines(self._path):
+        for raw in self._files.lines(self._path):
             self._number += 1
             try:
                 self._take(raw)
@@ -134,8 +99,7 @@ class _File:
         elif line.keyword == "include":
             self._include(line, self._scope)
         else:
-            place = Directive(line.keyword, line.arguments, self._path, self._number, self._scope)
-            self._reading.to.directives.append(place)
+            self._to.append(Directive(line.keyword, line.arguments, self._path, self._number, self._scope))
 
     def _match(self, line: ConfigLine) -> None:
         self._scope = None
@@ -152,22 +116,8 @@ class _File:
         if self._depth == MAX_DEPTH:
             raise MalformedError(f"at most {MAX_DEPTH} files that include each other", "more")
         for argument in line.arguments:
-            for each in self._named(argument):
-                self._read_included(each, scope)
-
-    def _named(self, argument: str) -> tuple[str, ...]:
-        try:
-            return tuple(included_paths(self._reading.host, pattern_path(argument)))
-        except ReadError as error:
-            self._reading.to.gaps.append(error.gap())
-            return ()
-
-    def _read_included(self, path: str, scope: Scope) -> None:
-        if "/.." in path or not any(fnmatchcase(path, each) for each in READ_BELOW):
-            wanted = f"expected a file in one of {', '.join(READ_BELOW)}, found another place"
-            self._reading.to.gaps.append(path_gap(path, "not_entered", wanted))
-        else:
-            _File(self._reading, path, scope, self._depth + 1).read()
+            for each in self._files.named(argument):
+                _File(self._files, self._to, each, scope, self._depth + 1).read()
 
     def _malformed(self, detail: str) -> None:
-        self._reading.to.gaps.append(path_gap(self._path, "malformed", detail, line=self._number))
+        self._files.tell(path_gap(self._path, "malformed", detail, line=self._number))
