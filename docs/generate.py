@@ -1,0 +1,76 @@
+"""Write the pages that are made from the program itself; with --check, say which of them are not up to date.
+
+docs/tables.md, the list of columns in docs/privacy.md, and the inventory in README.md (times are those of the writer).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.main import main
+from agent.table_pages import markdown
+from collectors.catalogue import all_tables
+from collectors.contract import header_of
+
+TOP = Path(__file__).resolve().parent.parent
+RECORDED = "fixtures/hosts/debian-12"
+TIME = re.compile(r" *\d+\.\d\d s")
+
+
+def between(text: str, mark: str, content: str) -> str:
+    """Return a page with what stands between two marks replaced."""
+    pattern = re.compile(rf"(<!-- {mark}[^\n]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+    new, count = pattern.subn(lambda found: found[1] + content + found[2], text)
+    if count != 1:
+        raise ValueError(f"expected one pair of marks {mark}, found {count}")
+    return new
+
+
+def personal_columns() -> str:
+    """Return the columns about people, as a list by table."""
+    lines = []
+    for table in all_tables():
+        fields = [each for each in header_of(table).fields if each.personal]
+        lines += [f"| `{table.name}` | `{each.name}` | {each.meaning.replace('|', chr(92) + '|')} |" for each in fields]
+    return "\n".join(("| table | column | meaning |", "| --- | --- | --- |", *lines, ""))
+
+
+def inventory() -> str:
+    """Return what an inventory of the recorded host looks like."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        main(["inventory", "--root", RECORDED])
+    return f"```text\n$ evidenced inventory --root {RECORDED}\n{out.getvalue()}```\n"
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Yield (path, what it should be)."""
+    yield TOP / "docs/tables.md", markdown(all_tables())
+    privacy = TOP / "docs/privacy.md"
+    yield privacy, between(privacy.read_text("utf-8"), "columns", personal_columns())
+    readme = TOP / "README.md"
+    yield readme, between(readme.read_text("utf-8"), "inventory", inventory())
+
+
+def stale() -> list[str]:
+    """Return the pages that are not what they should be, times apart."""
+    return [
+        path.relative_to(TOP).as_posix()
+        for path, text in pages()
+        if not path.exists() or TIME.sub(" # s", path.read_text("utf-8")) != TIME.sub(" # s", text)
+    ]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        found = stale()
+        sys.stderr.writelines(f"{each}: not up to date; run: make docs\n" for each in found)
+        sys.exit(1 if found else 0)
+    for path, text in pages():
+        if not path.exists() or TIME.sub(" # s", path.read_text("utf-8")) != TIME.sub(" # s", text):
+            path.write_text(text, "utf-8")

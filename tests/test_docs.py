@@ -1,0 +1,75 @@
+"""What the pages say is what the program does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs import generate
+
+TOP = Path(__file__).parent.parent
+FENCE = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+RUN_BY_CI = ("make ", "python3 -m venv ")  # `.ci/run` and packaging/test-wheel run these
+
+
+def commands(page: str) -> list[str]:
+    """Return the commands of a page's shell blocks, without their comments."""
+    lines = [line for block in FENCE.findall((TOP / page).read_text("utf-8")) for line in block.split("\n")]
+    return [shlex.join(shlex.split(line, comments=True)) for line in lines if line.strip()]
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    assert generate.stale() == [], "run: make docs"
+
+
+def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    state = tmp_path / "state"
+    launcher = folder / "evidenced"
+    # the state folder is the only thing that is not as the reader has it
+    launcher.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in inventory|show-payload|keys|log|export|prune) set -- "$@" --state "$STATE";; esac\n'
+        f'PYTHONPATH={shlex.quote(os.fspath(TOP))} exec {shlex.quote(sys.executable)} -m agent "$@"\n'
+    )
+    launcher.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "STATE": os.fspath(state)}
+    ran = 0
+    for command in commands("README.md"):
+        if command.startswith(RUN_BY_CI):
+            continue
+        done = subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        assert "Traceback" not in done.stderr
+        ran += 1
+    assert ran >= 10
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_that_a_page_names_exists(page: str) -> None:
+    known = set(re.findall(r"^([a-z-]+):.*## ", (TOP / "Makefile").read_text(), re.MULTILINE))
+    named = {target for line in commands(page) if line.startswith("make ") for target in line.split()[1:] if "=" not in target}
+    assert named <= known
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*TOP.glob("*.md"), *TOP.glob("*/*.md"), *TOP.glob("docs/*/*.md")]:
+        if ".venv" in page.parts:
+            continue
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(TOP)}: {target}"
+
+
+def test_nothing_in_the_repository_names_a_build_machine() -> None:
+    listed = subprocess.run(["git", "grep", "-nIE", r"/root/\.|/home/[a-z]+/\.pyenv"], cwd=TOP, capture_output=True, text=True, check=False)
+    lines = [line for line in listed.stdout.splitlines() if "test_docs.py" not in line and "/root/.ssh" not in line]
+    assert lines == []
