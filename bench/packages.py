@@ -32,7 +32,7 @@ PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.e
 """The distribution's own where there is one: what a package of ours would be run by."""
 SAME_QUESTION = (PYTHON, "-I", "-S", str(Path(__file__).with_name("packages_once.py")))
 WHOLE_TABLE = (sys.executable, "-m", "bench.packages", "--table")
-MIB = 1024
+KIB_IN_MIB = 1024
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def compare(name: str, ours: Sequence[str], theirs: Sequence[str], pairs: int) -
     cpu = statistics.median(a.cpu_s / b.cpu_s for a, b in both)
     wall = statistics.median(a.wall_s / b.wall_s for a, b in both)
     took = [statistics.median(each[side].cpu_s for each in both) for side in (0, 1)]
-    peak = [max(each[side].peak_kib for each in both) // MIB for side in (0, 1)]
+    peak = [max(each[side].peak_kib for each in both) // KIB_IN_MIB for side in (0, 1)]
     print(f"| P10 | {name} | {cpu:.2f} | {wall:.2f} | {took[0]:.3f} / {took[1]:.3f} | {peak[0]} / {peak[1]} |")
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, MalformedError, utc
-from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.errors import ReadError
 from collectors.software.deb822 import stanzas
 from collectors.software.package import Package
 from collectors.software.purl import Distribution, apk_purl
+from collectors.software.standing import standing
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
@@ -37,16 +38,7 @@ Fields = dict[str, str]
 
 def databases(host: Host) -> list[str]:
     """Return the apk databases of a host; one that two paths lead to is one."""
-    found: dict[tuple[int, int], str] = {}
-    for path in INSTALLED:
-        try:
-            facts = host.look(path, follow=True)
-        except AbsentError:
-            continue
-        except ReadError:
-            return [path]  # why it cannot be read is said when it is
-        found.setdefault((facts.device, facts.inode), path)
-    return list(found.values())
+    return standing(host, INSTALLED)
 
 
 def packages(host: Host, database: str, where: Distribution) -> Iterator[Package | Gap]:

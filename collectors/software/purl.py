@@ -13,7 +13,7 @@ PLAIN = re.compile(r"[A-Za-z0-9._~:+-]*")
 ENCODED = re.compile(rb"[^A-Za-z0-9._~:-]")
 
 # Who publishes, where os-release(5) has the product's name instead of the vendor's.
-VENDORS = {"rhel": "redhat", "opensuse-leap": "opensuse", "opensuse-tumbleweed": "opensuse"}
+VENDORS = {"rhel": "redhat", "hummingbird": "redhat"}
 
 
 def encode(text: str) -> str:
@@ -40,7 +40,8 @@ def distribution(os_release: dict[str, str]) -> Distribution:
     name = os_release.get("ID") or "linux"
     release = os_release.get("VERSION_ID") or os_release.get("VERSION_CODENAME")
     distro = f"{name}-{release}" if release else name
-    return Distribution(encode(VENDORS.get(name.lower(), name.lower())), encode(distro))
+    vendor = "opensuse" if name.startswith("opensuse") else VENDORS.get(name, name)
+    return Distribution(encode(vendor.lower()), encode(distro))
 
 
 def deb_purl(where: Distribution, name: str, version: str, *, arch: str | None, source: tuple[str, str]) -> str:

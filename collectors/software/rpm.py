@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, MalformedError, utc
-from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.errors import ReadError
 from collectors.software.package import Package
 from collectors.software.purl import Distribution, rpm_purl
 from collectors.software.rpm_header import MOST_BYTES, Header, parse_header
 from collectors.software.rpm_sqlite import DatabaseError, Record, records
+from collectors.software.standing import standing
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
@@ -35,18 +36,7 @@ SOURCE = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm")
 
 def databases(host: Host) -> list[str]:
     """Return the rpm databases of a host, as paths, of any format; one that two paths lead to is one."""
-    found: dict[tuple[int, int], str] = {}
-    for folder in FOLDERS:
-        for name in (SQLITE, *UNREAD):
-            path = f"{folder}/{name}"
-            try:
-                facts = host.look(path, follow=True)
-            except AbsentError:
-                continue
-            except ReadError:
-                return [*found.values(), path]  # why it cannot be read is said when it is
-            found.setdefault((facts.device, facts.inode), path)
-    return list(found.values())
+    return standing(host, [f"{folder}/{name}" for folder in FOLDERS for name in (SQLITE, *UNREAD)])
 
 
 def packages(host: Host, database: str, where: Distribution) -> Iterator[Package | Gap]:

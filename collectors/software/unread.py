@@ -25,6 +25,7 @@ MANAGERS = (
     Manager("snap", "/var/lib/snapd/snaps", ".snap"),
     Manager("flatpak", "/var/lib/flatpak/app"),
     Manager("flatpak", "/var/lib/flatpak/runtime"),
+    Manager("rpm (as a distroless image's manifest)", "/var/lib/rpmmanifest"),
     Manager("pacman", "/var/lib/pacman/local"),
     Manager("portage", "/var/db/pkg"),
     Manager("opkg", "/usr/lib/opkg/info", ".control"),

@@ -122,6 +122,7 @@ def test_more_packages_than_the_limit_are_cut_and_say_so(
     [
         ("/var/lib/snapd/snaps/core22_1380.snap", "/var/lib/snapd/snaps", "snap"),
         ("/var/lib/flatpak/app/org.gnome.Maps/current", "/var/lib/flatpak/app", "flatpak"),
+        ("/var/lib/rpmmanifest/container-manifest-2", "/var/lib/rpmmanifest", "rpm"),
         ("/var/lib/pacman/local/bash-5.2-1/desc", "/var/lib/pacman/local", "pacman"),
         ("/var/db/pkg/app-shells/bash-5.2/PF", "/var/db/pkg", "portage"),
         ("/nix/var/nix/db/db.sqlite", "/nix/var/nix/db", "nix"),

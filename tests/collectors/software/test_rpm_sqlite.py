@@ -208,3 +208,10 @@ def test_one_database_under_two_paths_is_one(host: Host, path: Path, tmp_path: P
     (tmp_path / "usr/lib/sysimage").mkdir(parents=True)
     (tmp_path / "usr/lib/sysimage/rpm").symlink_to("../../../var/lib/rpm")
     assert rpm.databases(host) == ["/usr/lib/sysimage/rpm/rpmdb.sqlite"]
+
+
+def test_a_folder_that_cannot_be_looked_into_does_not_hide_the_next(host: Host, path: Path, plant: Plant) -> None:
+    database(path, [blob("a")])
+    plant("/usr/lib/sysimage", "a file where a folder should be")
+    assert PATH in rpm.databases(host)
+    assert read(host) == (["a"], [])
