@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from collectors.contract import Reason
-from collectors.reading.errors import ReadError, read_error
+from collectors.reading.errors import ReadError, read_error, wrong_kind
 from collectors.reading.facts import facts_of
 
 CHUNK = 1 << 20
@@ -28,8 +27,7 @@ def only_kind(kind: str, path: str, status: os.stat_result) -> None:
     """Raise ReadError unless the status is that of a file, folder or link, whichever is expected."""
     found = facts_of(status).kind
     if found != kind:
-        reason: Reason = "link_refused" if found == "link" else "not_regular"
-        raise ReadError(path, reason, f"expected a {kind}, found a {found.replace('_', ' ')}")
+        raise wrong_kind(path, kind, found)
 
 
 def content_of(path: str, place_fd: int, limit: int) -> tuple[bytes, os.stat_result, bool]:

@@ -52,3 +52,9 @@ def read_error(path: str, error: OSError) -> ReadError:
     if number in _REASONS:
         return ReadError(path, _REASONS[number], os.strerror(number).lower())
     return ReadError(path, "io_error", os.strerror(number).lower() if number else type(error).__name__)
+
+
+def wrong_kind(path: str, expected: str, found: str) -> ReadError:
+    """Return the error for another kind of file than was expected, in the words of `Facts.kind`."""
+    reason: Reason = "link_refused" if found == "link" else "not_regular"
+    return ReadError(path, reason, f"expected a {expected}, found a {found.replace('_', ' ')}")

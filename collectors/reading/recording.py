@@ -12,14 +12,30 @@ import errno
 import json
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Literal, TypedDict
+
+import msgspec
 
 from collectors.reading.commands import Command, checked
-from collectors.reading.errors import AbsentError, ReadError, read_error
+from collectors.reading.errors import AbsentError, ReadError, read_error, wrong_kind
 from collectors.reading.facts import Facts
 
 KEEPER = ".gitkeep"  # stands in a folder that is empty on the host
 _LIMIT = 1 << 26
+
+
+class Said(TypedDict, total=False):
+    """What facts.json says of one file."""
+
+    kind: str
+    mode: Annotated[str, msgspec.Meta(pattern="^[0-7]{1,4}$")]
+    uid: int
+    gid: int
+    mtime: int | float
+    size_bytes: int
+    links: int
+    capability: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+    error: Literal["EACCES", "EIO", "ETIMEDOUT"]
 
 
 @dataclass(frozen=True)
@@ -27,20 +43,20 @@ class Recording:
     """What was true of the files, and what the commands said, where the recording was made."""
 
     folder: str
-    files: dict[str, dict[str, Any]]
+    files: dict[str, Said]
 
     @classmethod
     def load(cls, folder: str) -> Recording:
         """Return the recording in a folder; ValueError if its facts.json is none."""
         path = os.path.join(folder, "facts.json")
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            with open(path, "rb") as file:
                 files = json.loads(file.read(_LIMIT))
+            return cls(folder, msgspec.convert(files, dict[str, Said]))
         except FileNotFoundError:
-            files = {}
-        if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
-            raise ValueError(f"{path}: expected an object of objects, found something else")
-        return cls(folder, files)
+            return cls(folder, {})
+        except (ValueError, RecursionError) as error:  # msgspec's and json's errors are ValueErrors
+            raise ValueError(f"{path}: expected facts of files, {error}") from None
 
     def facts(self, real: str, found: Facts) -> Facts:
         """Return the facts as recorded; those of the checkout where nothing was recorded."""
@@ -60,17 +76,16 @@ class Recording:
 
     def capability(self, real: str) -> bytes | None:
         """Return the recorded security.capability attribute of a file, None if it had none."""
-        text = self.files.get(real, {}).get("capability")
+        text = self.files.get(real, Said()).get("capability")
         return None if text is None else bytes.fromhex(text)
 
     def readable(self, path: str, real: str) -> None:
         """Raise what opening the file for content raised where it was recorded."""
-        said = self.files.get(real, {})
+        said = self.files.get(real, Said())
         if "error" in said:
             raise read_error(path, OSError(getattr(errno, said["error"]), ""))
         if said.get("kind", "file") != "file":
-            kind = said["kind"].replace("_", " ")
-            raise ReadError(path, "not_regular", f"expected a regular file, found a {kind}")
+            raise wrong_kind(path, "file", said["kind"])
 
     def answer(self, command: Command) -> bytes:
         """Return the recorded output of a command, under the same limits as a live one."""
