@@ -12,7 +12,7 @@ from collectors.reading.errors import ReadError
 from collectors.reading.mounts import Mount
 from collectors.reading.owners import Owners, read_owners
 from collectors.reading.sweep_harvest import Crowd, Finding, Harvest
-from collectors.reading.sweep_mounts import plan
+from collectors.reading.sweep_mounts import MountMap, plan
 from collectors.reading.sweep_pair import walk
 from collectors.reading.sweep_question import Budget, Interest, Question
 from collectors.reading.sweep_recorded import walk_recording
@@ -20,7 +20,7 @@ from collectors.reading.sweep_recorded import walk_recording
 if TYPE_CHECKING:
     from collectors.reading.host import Host
 
-__all__ = ["Budget", "Crowd", "Finding", "Interest", "Swept", "prepare", "sweep_found"]
+__all__ = ["Budget", "Crowd", "Finding", "Interest", "Swept", "mount_map", "prepare", "sweep_found"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ def sweep_found(host: Host, interest: Interest) -> Iterator[Finding | Crowd | Ga
     swept: Swept | None = host.swept
     if swept is not None:
         yield from swept.found(interest)
+
+
+def mount_map(host: Host) -> MountMap:
+    """Return which mount each path is in; empty if the host's mounts cannot be listed."""
+    return MountMap(_mounts(host)[0])
 
 
 def _ids(names: dict[int, str] | None) -> frozenset[int] | None:

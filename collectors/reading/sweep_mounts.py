@@ -78,12 +78,22 @@ def plan(mounts: Sequence[Mount]) -> Plan:
     return Plan((Start("/"), *starts), points, tuple(gaps))
 
 
-def covering(mounts: Sequence[Mount], path: str) -> Mount | None:
-    """Return the mount that a path is in; None if that is not known."""
-    targets = {mount.target: mount for mount in _standing(mounts)}
-    while path not in targets and path != "/":
-        path = os.path.dirname(path)
-    return targets.get(path)
+class MountMap:
+    """Which mount a path is in."""
+
+    def __init__(self, mounts: Sequence[Mount]) -> None:
+        self._by_target = {mount.target: mount for mount in _standing(mounts)}
+
+    def over(self, path: str) -> Mount | None:
+        """Return the mount that a path without links is in; None if that is not known."""
+        while path not in self._by_target and path != "/":
+            path = os.path.dirname(path)
+        return self._by_target.get(path)
+
+    def nosuid(self, path: str) -> bool | None:
+        """Return whether the path's mount ignores SUID, SGID and capabilities; None if that is not known."""
+        mount = self.over(path)
+        return None if mount is None else "nosuid" in mount.options
 
 
 def _start(mount: Mount) -> Start:

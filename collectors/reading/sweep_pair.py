@@ -8,7 +8,6 @@ ends when it is told so, and also when the first process dies: its end of the pa
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -100,7 +99,6 @@ def _help(link: Link, leader: Walker) -> None:
     code = 1
     try:
         leader.close()
-        gc.disable()
         walker = Walker(leader.question, leader.plan, leader.budget)
         walker.partner = link
         link.send_harvest(walker.run(-1, ()))

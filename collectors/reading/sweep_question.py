@@ -23,17 +23,12 @@ class Interest:
     """Show what belongs to a uid or gid that the host's own passwd and group do not know."""
     names: frozenset[str] = frozenset()
     """Show what has exactly one of these names."""
-    suffixes: frozenset[str] = frozenset()
-    """Show what has a name that ends so: a dot, and no other after it (`.pem`)."""
+    suffixes: tuple[str, ...] = ()
+    """Show what has a name that ends so."""
     kinds: frozenset[str] = frozenset()
     """Show only these kinds, in the words of `Facts.kind`; empty means any."""
     crowd: int = 1000
     """More than this many in one folder are shown as one `Crowd`."""
-
-    def __post_init__(self) -> None:
-        for suffix in self.suffixes:
-            if suffix.rfind(".") != 0 or suffix == ".":
-                raise ValueError(f"{self.name}: expected suffixes of one dot and a text, found {suffix!a}")
 
 
 @dataclass(frozen=True)
@@ -67,13 +62,12 @@ class Question:
         for each in interests:
             self.bits |= each.mode_any
         self.names = frozenset().union(*(each.names for each in interests))
-        self.suffixes = frozenset().union(*(each.suffixes for each in interests))
+        self.suffixes = tuple({suffix for each in interests for suffix in each.suffixes})
 
     def asking(self, name: str, facts: Facts, *, capable: bool) -> Iterator[int]:
         """Yield the places in `interests` of those that want to be shown this entry."""
         bits = 0 if facts.kind == "link" else facts.mode
         ownerless = self.ownerless and (facts.uid not in self.users or facts.gid not in self.groups)
-        suffix = name[name.rfind(".") :]
         for index, each in enumerate(self.interests):
             if each.kinds and facts.kind not in each.kinds:
                 continue
@@ -82,6 +76,6 @@ class Question:
                 or (capable and each.capabilities)
                 or (ownerless and each.ownerless)
                 or name in each.names
-                or suffix in each.suffixes
+                or name.endswith(each.suffixes)
             ):
                 yield index

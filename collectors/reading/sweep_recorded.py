@@ -9,15 +9,16 @@ from collectors.reading.facts import Facts, facts_of
 from collectors.reading.mounts import Mount
 from collectors.reading.recording import Recording
 from collectors.reading.sweep_harvest import Harvest
-from collectors.reading.sweep_mounts import covering
+from collectors.reading.sweep_mounts import MountMap
 from collectors.reading.sweep_question import Budget, Question
 
 
 def walk_recording(question: Question, recording: Recording, mounts: Sequence[Mount], budget: Budget) -> Harvest:
     """Return what the interests would have been shown where the recording was made."""
     harvest = Harvest.of(len(question.interests))
+    places = MountMap(mounts)
     for path, said in sorted(recording.files.items()):
-        mount = covering(mounts, path)
+        mount = places.over(path)
         if "mode" not in said or (mount and (mount.is_pseudo or mount.is_refused)):
             continue
         facts = recording.facts(path, _kept(os.path.join(recording.folder, "root", path.lstrip("/"))))

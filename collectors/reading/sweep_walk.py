@@ -12,7 +12,6 @@ import itertools
 import os
 import stat
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -34,6 +33,8 @@ class Folder:
     """A folder on the way down; its path is put together only when it is needed."""
 
     __slots__ = ("depth", "device", "fd", "inode", "length", "name", "parent", "points", "waiting")
+    depth: int
+    length: int
 
     def __init__(self, fd: int, name: str, parent: Folder | None, points: Points | None, depth: int = 0) -> None:
         status = os.fstat(fd)
@@ -253,7 +254,7 @@ class Walker:
     def _scan(self, folder: Folder) -> list[str]:
         """Look at each entry of a folder and return the names of the folders in it that are to be entered."""
         names: list[str] = []
-        troubles: Counter[int] = Counter()
+        troubles: dict[int, int] = {}
         left = max(self.budget.entries - self.harvest.entries, 0)
         with os.scandir(folder.fd) as entries:
             here = _unmounted(entries, folder.points) if folder.points else entries
@@ -271,7 +272,7 @@ class Walker:
         return self._fitting(folder, names)
 
     def _look(
-        self, folder: Folder, entries: Iterator[os.DirEntry[str]], names: list[str], troubles: Counter[int]
+        self, folder: Folder, entries: Iterator[os.DirEntry[str]], names: list[str], troubles: dict[int, int]
     ) -> int:
         """Compare each entry with the question and return how many there were; this loop is what a sweep costs."""
         question = self.question
@@ -288,7 +289,7 @@ class Walker:
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError as error:
-                    troubles[error.errno or errno.EIO] += 1
+                    _count(troubles, error)
                     continue
                 mode = status.st_mode
                 if mode & mask:  # one test that most files fail; S_IFDIR is also in the modes of devices and sockets
@@ -302,11 +303,11 @@ class Walker:
                         self._look_closer(folder, name, status)
                         continue
                 if (ownerless and (status.st_uid not in users or status.st_gid not in groups)) or (
-                    named and (name in marks or name[name.rfind(".") :] in suffixes)
+                    named and (name in marks or name.endswith(suffixes))
                 ):
                     self._look_closer(folder, name, status)
         except OSError as error:  # of the folder itself: what it gave so far is kept
-            troubles[error.errno or errno.EIO] += 1
+            _count(troubles, error)
         return seen
 
     def _look_closer(self, folder: Folder, name: str, status: os.stat_result) -> None:
@@ -360,6 +361,11 @@ class Walker:
         found = read_error(path, error)
         if not isinstance(found, AbsentError):
             self.harvest.miss(path, found.reason, found.detail, count)
+
+
+def _count(troubles: dict[int, int], error: OSError) -> None:
+    number = error.errno or errno.EIO
+    troubles[number] = troubles.get(number, 0) + 1
 
 
 def _unmounted(entries: Iterator[os.DirEntry[str]], points: Points) -> Iterator[os.DirEntry[str]]:

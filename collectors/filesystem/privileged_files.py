@@ -1,0 +1,117 @@
+"""Files that run with their owner's or group's rights: the SUID and SGID bits; execve(2), inode(7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from collectors.contract import HOUR_S, Gap, Row, Table, means, path_gap, shown
+from collectors.reading.digest import sha256_of
+from collectors.reading.errors import ReadError
+from collectors.reading.facts import Facts
+from collectors.reading.host import Host
+from collectors.reading.owners import Owners, read_owners
+from collectors.reading.ownership import Ownership, owners_of
+from collectors.reading.sweep import Crowd, Finding, Interest, mount_map
+from collectors.reading.sweep_mounts import MountMap
+
+SUID, SGID = 0o4000, 0o2000
+
+
+class PrivilegedFile(Row):
+    """One regular file with the SUID or SGID bit, wherever on a local file system it lies."""
+
+    path: Annotated[str, means("path of the file")]
+    path_b64: Annotated[str | None, means("the path's bytes in base64, if it is not UTF-8")]
+    kind: Annotated[Literal["suid", "sgid", "both"], means("which of the two bits it has")]
+    mode: Annotated[str, means("permission bits, octal")]
+    owner: Annotated[str | None, means("login name of the owner; absent if passwd does not know it", personal=True)]
+    uid: Annotated[int, means("uid of the owner")]
+    group: Annotated[str | None, means("name of the group; absent if the group file does not know it")]
+    gid: Annotated[int, means("gid of the group")]
+    size_bytes: Annotated[int, means("length of the file", unit="bytes")]
+    sha256: Annotated[str | None, means("SHA-256 of the content, hex; absent if it could not be read (a gap)")]
+    package: Annotated[str | None, means("package that ships the file; absent if none does, or not known (a gap)")]
+    expected: Annotated[
+        bool | None,
+        means("whether mode and owners are those that dpkg-statoverride registers; absent if none are recorded"),
+    ]
+    mount_nosuid: Annotated[bool | None, means("whether the mount ignores the bits; absent if not known")]
+
+
+INTEREST = Interest("privileged_files", mode_any=SUID | SGID, kinds=frozenset({"file"}))
+
+
+def collect(host: Host) -> Iterator[PrivilegedFile | Gap]:
+    """Yield each privileged file, with the digest of what it would run."""
+    found: list[Finding] = []
+    for item in host.found(INTEREST):
+        if isinstance(item, Finding):
+            found.append(item)
+        elif isinstance(item, Crowd):
+            yield path_gap(item.folder, "truncated", "too many to be listed one by one", count=item.count)
+        else:
+            yield item
+    packages = owners_of(host, [each.path for each in found])
+    yield from packages.gaps
+    names, mounts = read_owners(host), mount_map(host)
+    for each in found:
+        digest: str | None = None
+        try:
+            digest = sha256_of(host, each.path, each.facts)
+        except ReadError as error:
+            yield error.gap()
+        yield _row(each, digest, packages, names, mounts)
+
+
+def _row(found: Finding, digest: str | None, packages: Ownership, names: Owners, mounts: MountMap) -> PrivilegedFile:
+    facts = found.facts
+    path, raw = shown(found.path)
+    return PrivilegedFile(
+        path=path,
+        path_b64=raw,
+        kind=_kind(facts.mode),
+        mode=f"{facts.mode:04o}",
+        owner=names.user(facts.uid),
+        uid=facts.uid,
+        group=names.group(facts.gid),
+        gid=facts.gid,
+        size_bytes=facts.size_bytes,
+        sha256=digest,
+        package=packages.packages.get(found.path),
+        expected=_as_registered(facts, packages.overrides.get(found.path), names),
+        mount_nosuid=mounts.nosuid(found.path),
+    )
+
+
+def _kind(mode: int) -> Literal["suid", "sgid", "both"]:
+    if mode & SUID and mode & SGID:
+        return "both"
+    return "suid" if mode & SUID else "sgid"
+
+
+def _as_registered(facts: Facts, registered: tuple[str, str, int] | None, names: Owners) -> bool | None:
+    """Return whether the file is as registered; an id is written as `#0` there if it had no name."""
+    if registered is None:
+        return None
+    owner, group, mode = registered
+    return (
+        facts.mode == mode
+        and owner in {names.user(facts.uid), f"#{facts.uid}"}
+        and group in {names.group(facts.gid), f"#{facts.gid}"}
+    )
+
+
+TABLE = Table(
+    "privileged_files",
+    PrivilegedFile,
+    key=("path", "path_b64"),
+    reads=("/*",),
+    collect=collect,
+    needs=("CAP_DAC_READ_SEARCH",),
+    interval_s=6 * HOUR_S,
+    sweep=INTEREST,
+    care="""Every local file system is swept once, with no list of folders; a file under a mount point that another
+mount covers cannot be seen. `expected` is known for what dpkg-statoverride registers: dpkg keeps no modes of the
+files it unpacks. SGID folders are no privileged files and do not stand here.""",
+)
