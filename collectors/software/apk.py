@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, MalformedError, utc
 from collectors.reading.errors import ReadError
-from collectors.software.deb822 import stanzas
+from collectors.software.deb822 import Lines, stanzas
 from collectors.software.package import Package
 from collectors.software.purl import Distribution, apk_purl
 from collectors.software.standing import standing
@@ -25,6 +25,7 @@ WORLD = "/etc/apk/world"
 READS = (*INSTALLED, WORLD)
 INSTALLED_LIMIT = 64 << 20
 WORLD_LIMIT = 1 << 20
+LONGEST_BLOCK = 16 << 20  # a kernel lists its modules in a megabyte
 
 NAME = re.compile(r"[A-Za-z0-9._+-]+")
 VERSION = re.compile(r"[!-.0-~]+")
@@ -51,12 +52,12 @@ def packages(host: Host, database: str, where: Distribution) -> Iterator[Package
     except ReadError as error:
         yield error.gap()
         return
-    for start, text in stanzas(content.data):
+    lines = Lines(content.data)
+    for start, text in stanzas(content.data, LONGEST_BLOCK):
         try:
             yield parse_package(text, database, where, wishes)
         except MalformedError as error:  # noqa: PERF203  one block's damage must not cost the next
-            line = content.data.count(b"\n", 0, start) + 1
-            yield Gap(database, "malformed", str(error), line=line)
+            yield Gap(database, "malformed", str(error), line=lines.at(start))
     if content.truncated:
         yield Gap(database, "truncated", f"expected at most {INSTALLED_LIMIT} bytes, found more")
 
@@ -100,7 +101,7 @@ def parse_package(text: str, database: str, where: Distribution, wishes: frozens
 def _fields(text: str) -> Fields:
     """Return the fields before the list of folders and files (F); of a letter given twice the first counts."""
     if not text.endswith("\n"):
-        raise MalformedError("a newline at the end of the block", "the end of the file")
+        raise MalformedError("a whole block with a newline at its end", "a cut one")
     head = text.partition("\nF:")[0]
     if "\0" in head:
         raise MalformedError("text", "a NUL byte")

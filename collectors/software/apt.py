@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import Gap
 from collectors.reading.errors import AbsentError, ReadError
-from collectors.software.deb822 import StanzaError, fields, stanzas
+from collectors.software.deb822 import Lines, StanzaError, fields, stanzas
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
@@ -59,12 +59,12 @@ def automatic(host: Host, gaps: list[Gap]) -> Automatic | None:
 
 def parse_extended_states(data: bytes) -> Iterator[tuple[str, str] | Gap]:
     """Yield (name, architecture) of each automatic package, and a gap for a stanza that is not in its form."""
+    lines = Lines(data)
     for start, text in stanzas(data):
         try:
             said = fields(text, FIELDS)
         except StanzaError as error:
-            line = data.count(b"\n", 0, start) + 1
-            yield Gap(EXTENDED_STATES, "malformed", str(error), line=line)
+            yield Gap(EXTENDED_STATES, "malformed", str(error), line=lines.at(start))
             continue
         if said.get("auto-installed") == "1":
             yield said.get("package", ""), said.get("architecture", "")

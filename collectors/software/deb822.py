@@ -17,9 +17,10 @@ class StanzaError(ValueError):
         super().__init__(f"expected {expected}, found {found}")
 
 
-def stanzas(data: bytes) -> Iterator[tuple[int, str]]:
+def stanzas(data: bytes, longest: int = 1 << 20) -> Iterator[tuple[int, str]]:
     """Yield (offset, text with the newline that ends it) for each stanza; blank lines separate them.
 
+    One longer than `longest` bytes is cut there and has no newline at its end, like one the file ends within.
     What is not UTF-8 (a maintainer's name from long ago) is kept with backslash escapes.
     """
     start, size = 0, len(data)
@@ -29,8 +30,25 @@ def stanzas(data: bytes) -> Iterator[tuple[int, str]]:
             continue
         end = data.find(b"\n\n", start)
         end = size if end < 0 else end + 1
-        yield start, data[start:end].decode("utf-8", "backslashreplace")
+        if end - start > longest:
+            yield start, data[start : start + longest].decode("utf-8", "backslashreplace").rstrip("\n")
+        else:
+            yield start, data[start:end].decode("utf-8", "backslashreplace")
         start = end + 1
+
+
+class Lines:
+    """Numbers of lines by offset, for offsets that only grow: all of them together cost one pass."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.offset, self.line = 0, 1
+
+    def at(self, offset: int) -> int:
+        """Return the number of the line that an offset lies in, from 1."""
+        self.line += self.data.count(b"\n", self.offset, offset)
+        self.offset = offset
+        return self.line
 
 
 def fields(text: str, wanted: frozenset[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, path_gap
 from collectors.reading.errors import AbsentError, ReadError
-from collectors.software.deb822 import StanzaError, stanzas
+from collectors.software.deb822 import Lines, StanzaError, stanzas
 from collectors.software.dpkg_status import Entry, parse_stanza
 
 if TYPE_CHECKING:
@@ -101,11 +101,12 @@ def _names(host: Host, folder: str, gaps: list[Gap], *, limit: int = 100_000) ->
 
 def parse_status(data: bytes, source: str) -> Iterator[Entry | Gap]:
     """Yield an entry for each stanza, and a `malformed` gap with its line for each damaged one."""
+    lines = Lines(data)
     for start, text in stanzas(data):
         try:
             yield parse_stanza(text)
         except StanzaError as error:  # noqa: PERF203  one stanza's damage must not cost the next
-            yield path_gap(source, "malformed", str(error), line=data.count(b"\n", 0, start) + 1)
+            yield path_gap(source, "malformed", str(error), line=lines.at(start))
 
 
 def overlaid(base: Iterable[Entry | Gap], changes: list[Entry]) -> Iterator[Entry | Gap]:

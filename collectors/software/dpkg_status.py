@@ -94,7 +94,7 @@ def parse_stanza(text: str) -> Entry:
     Raises: StanzaError where a field that is read is not in its form, or the stanza is cut or holds a NUL.
     """
     if text[-1:] != "\n":
-        raise StanzaError("a newline at the end of the stanza", "the end of the file")
+        raise StanzaError("a whole stanza with a newline at its end", "a cut one")
     if "\0" in text:
         raise StanzaError("text", "a NUL byte")
     head = HEAD.match(text)

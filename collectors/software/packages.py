@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collectors.reading.host import Host
 
 MANAGERS = (dpkg, rpm, apk)
-MOST_ROWS = 250_000
+MOST_ENTRIES = 250_000
 DAMAGE_SHOWN = 100
 """Damaged entries of one database that are gaps of their own; more are folded into one with their count."""
 
@@ -40,14 +40,11 @@ def collect(host: Host) -> Iterator[Package | Gap]:
     yield from missing
     rows, unseen = 0, bool(strangers)
     for manager, path in databases:
-        for each in folded(manager.packages(host, path, where)):
-            if isinstance(each, Gap):
-                unseen = unseen or each.reason != "malformed"
-            elif rows == MOST_ROWS:
-                yield Gap(path, "truncated", f"expected at most {MOST_ROWS} packages, found more")
-                return
-            else:
+        for each in folded(limited(manager.packages(host, path, where), path)):
+            if isinstance(each, Package):
                 rows += 1
+            else:
+                unseen = unseen or each.reason != "malformed"
             yield each
     if not rows and not unseen:
         names = ", ".join(path for _, path in databases)
@@ -59,6 +56,15 @@ def _distribution(host: Host) -> tuple[Distribution, list[Gap]]:
         return distribution(read_os_release(host)), []
     except ReadError as error:
         return distribution({}), [error.gap()]
+
+
+def limited(found: Iterable[Package | Gap], database: str) -> Iterator[Package | Gap]:
+    """Yield what one database gave, packages and damage alike, up to the limit of a table."""
+    for number, each in enumerate(found):
+        if number == MOST_ENTRIES:
+            yield Gap(database, "truncated", f"expected at most {MOST_ENTRIES} packages, found more")
+            return
+        yield each
 
 
 def folded(found: Iterable[Package | Gap]) -> Iterator[Package | Gap]:

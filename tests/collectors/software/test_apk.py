@@ -125,7 +125,7 @@ def test_a_damaged_block_is_a_gap_with_its_line_and_the_others_are_rows(host: Ho
         Gap(
             DATABASE,
             "malformed",
-            "expected a newline at the end of the block, found the end of the file",
+            "expected a whole block with a newline at its end, found a cut one",
             line=start + 3 + LIBCRYPTO.count("\n") + 1,
         ),
     ]

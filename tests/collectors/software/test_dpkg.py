@@ -114,7 +114,7 @@ def test_a_damaged_stanza_is_a_gap_with_its_line_and_the_others_are_rows(host: H
     assert [each.name for each in found if isinstance(each, Package)] == ["a", "c"]
     assert [each for each in found if isinstance(each, Gap)] == [
         Gap(STATUS, "malformed", "expected a field name and a colon, found a line without a colon", line=8),
-        Gap(STATUS, "malformed", "expected a newline at the end of the stanza, found the end of the file", line=18),
+        Gap(STATUS, "malformed", "expected a whole stanza with a newline at its end, found a cut one", line=18),
     ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.software import dpkg_status
-from collectors.software.deb822 import StanzaError, fields, stanzas
+from collectors.software.deb822 import Lines, StanzaError, fields, stanzas
 from collectors.software.dpkg_status import FIELDS, HEAD, Entry, parse_stanza
 
 WHOLE = """\
@@ -136,7 +136,7 @@ def test_a_field_not_in_its_form_is_said_without_quoting_it(change: tuple[str, s
 
 def test_a_stanza_that_the_file_ends_within_is_cut_and_not_half_a_version() -> None:
     cut = WHOLE[: WHOLE.index("+deb12u4")]
-    with pytest.raises(StanzaError, match="the end of the file"):
+    with pytest.raises(StanzaError, match="a cut one"):
         parse_stanza(cut)
 
 
@@ -169,6 +169,20 @@ def test_stanzas_are_split_at_blank_lines_however_many() -> None:
     ]
     assert list(stanzas(b"")) == []
     assert list(stanzas(b"\n")) == []
+
+
+def test_a_stanza_longer_than_any_is_cut_and_told_from_a_whole_one() -> None:
+    data = b"A: 1\n" * 4 + b"\nB: 2\n"
+    assert list(stanzas(data, 10)) == [(0, "A: 1\nA: 1"), (21, "B: 2\n")]
+    with pytest.raises(StanzaError, match="a cut one"):
+        parse_stanza("A: 1\nA: 1")
+
+
+@given(st.binary(max_size=60), st.lists(st.integers(0, 60)))
+def test_lines_are_numbered_from_one(data: bytes, offsets: list[int]) -> None:
+    lines = Lines(data)
+    for offset in sorted(offsets):
+        assert lines.at(offset) == data[:offset].count(b"\n") + 1
 
 
 @given(st.text("ab: \n", max_size=60))

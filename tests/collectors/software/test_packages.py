@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,10 +108,26 @@ def test_a_flood_of_damage_is_folded_into_one_gap_with_its_count(host: Host, pla
     assert sum(each.count for each in gaps) == 1000
 
 
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [("/var/lib/dpkg/status", b"x\n\n"), ("/lib/apk/db/installed", b"P:a\n\n"), ("/var/lib/dpkg/status", b"x\n")],
+)
+def test_megabytes_of_damage_are_read_in_bounded_time(host: Host, plant: Plant, path: str, unit: bytes) -> None:
+    plant("/etc/os-release", OS_RELEASE)
+    plant("/etc/apk/world", "")
+    plant(path, STANZA.format("a").encode() + unit * ((8 << 20) // len(unit)))
+    started = time.process_time()
+    found: list[Package | Gap] = []
+    with contextlib.suppress(CollectionError):
+        found.extend(collect(host))
+    assert time.process_time() - started < 20
+    assert len(found) < packages.DAMAGE_SHOWN + 10
+
+
 def test_more_packages_than_the_limit_are_cut_and_say_so(
     host: Host, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "MOST_ROWS", 2)
+    monkeypatch.setattr(packages, "MOST_ENTRIES", 2)
     plant("/etc/os-release", OS_RELEASE)
     plant("/var/lib/dpkg/status", "".join(STANZA.format(name) for name in "abc"))
     rows, (gap,) = split(collect(host))
