@@ -15,10 +15,11 @@ import socket
 
 import msgspec
 
+from collectors.reading.sweep_folder import Folder
 from collectors.reading.sweep_harvest import Harvest
 from collectors.reading.sweep_mounts import Plan
 from collectors.reading.sweep_question import Budget, Question
-from collectors.reading.sweep_walk import Folder, Walker
+from collectors.reading.sweep_walk import Walker
 
 HELP_FROM = 20_000
 """Entries after which a second process is worth its start; smaller trees are walked alone."""

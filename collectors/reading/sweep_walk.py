@@ -15,49 +15,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from collectors.reading.errors import AbsentError, read_error
-from collectors.reading.facts import Facts, facts_of
+from collectors.reading.sweep_folder import FOLDER, Folder, climb, one_mount
 from collectors.reading.sweep_harvest import Harvest
+from collectors.reading.sweep_look import Looker
 from collectors.reading.sweep_mounts import Plan, Points, Start
 from collectors.reading.sweep_question import Budget, Question
 
 KEPT_OPEN = 64
 ATTEND_EVERY = 16
 """Folders between two looks at the clock and at the other process."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
-_NO_ATTRIBUTE = {errno.ENODATA, errno.ENOTSUP, errno.ENOENT}
-
-
-class Folder:
-    """A folder on the way down; its path is put together only when it is needed."""
-
-    __slots__ = ("depth", "device", "fd", "inode", "length", "name", "parent", "points", "waiting")
-    depth: int
-    length: int
-
-    def __init__(self, fd: int, name: str, parent: Folder | None, points: Points | None, depth: int = 0) -> None:
-        status = os.fstat(fd)
-        self.fd = fd
-        self.name = name
-        """The whole path if there is no parent."""
-        self.parent = parent
-        self.points = points
-        self.depth = parent.depth + 1 if parent else depth
-        self.length = (parent.length if parent else 0) + len(name) + 1
-        self.device = status.st_dev
-        self.inode = status.st_ino
-        self.waiting: list[str] = []
-        """Names of folders in it that are still to be entered."""
-
-    def path(self, name: str = "") -> str:
-        """Return the folder's path, or that of a name in it."""
-        names = [name] if name else []
-        here: Folder = self
-        while here.parent:
-            names.append(here.name)
-            here = here.parent
-        return "/" + "/".join([*filter(None, [here.name.strip("/")]), *reversed(names)])
 
 
 class Partner(Protocol):
@@ -70,23 +36,13 @@ class Partner(Protocol):
         """Wait until there is work again; False if the whole walk is done."""
 
 
-class _Shown:
-    """What one interest is shown in one folder."""
-
-    __slots__ = ("count", "owners", "some")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.some: list[tuple[str, Facts, bytes | None]] = []
-        self.owners: set[tuple[int, int]] = set()
-
-
 class Walker:
     """One process's part of a walk."""
 
     def __init__(self, question: Question, plan: Plan, budget: Budget) -> None:
         self.question, self.plan, self.budget = question, plan, budget
         self.harvest = Harvest.of(len(question.interests))
+        self._looker = Looker(question, budget, self.harvest)
         self.stack: list[Folder] = []
         self.waiting = 0
         """Names in all `Folder.waiting` of the stack."""
@@ -95,10 +51,8 @@ class Walker:
         """Called between folders until it gives a partner."""
         self.spent = ""
         """Which budget is used up; nothing is entered any more."""
-        self._flags = _FOLDER | os.O_NOATIME
+        self._flags = FOLDER | os.O_NOATIME
         self._deadline = time.monotonic() + budget.seconds
-        self._shown: dict[int, _Shown] = {}
-        self._standing: Folder | None = None
 
     def run(self, root_fd: int, starts: tuple[Start, ...]) -> Harvest:
         """Walk from each start, then help the partner until all is done; return what was found."""
@@ -169,7 +123,7 @@ class Walker:
         try:
             above = self._open_above(root_fd, start.path)
         except OSError as error:
-            self._missed(start.path, error)
+            self._looker.missed(start.path, error)
             return
         name = os.path.basename(start.path) or "."
         try:
@@ -177,13 +131,12 @@ class Walker:
             if start.device is not None and status.st_dev != start.device:
                 self.harvest.miss(start.path, "not_entered", "another file system is seen there than mountinfo says")
                 return
-            self._look_closer(above, name, status)
-            self._show(above, start.path)
+            self._looker.single(above, name, status, start.path)
             if stat.S_ISDIR(status.st_mode):
                 points = self.plan.points.at(start.path)
                 self._scanned(Folder(self._open_folder(name, above.fd), start.path, None, points))
         except OSError as error:
-            self._missed(start.path, error)
+            self._looker.missed(start.path, error)
         finally:
             os.close(above.fd)
 
@@ -207,18 +160,22 @@ class Walker:
         try:
             fd = self._open_folder(name, parent.fd)
         except OSError as error:
-            self._missed(parent.path(name), error)
+            self._looker.missed(parent.path(name), error)
             return
         points = parent.points.below.get(name) if parent.points else None
         folder = Folder(fd, name, parent, points)
-        if folder.device != parent.device and not _one_mount(fd, parent.fd):
+        if folder.device != parent.device and not one_mount(fd, parent.fd):
             self.harvest.miss(folder.path(), "not_entered", "another file system, which mountinfo does not list")
             os.close(fd)
             return
         self._scanned(folder)
 
     def _scanned(self, folder: Folder) -> None:
-        names = self._scan(folder)
+        try:
+            names = self._scan(folder)
+        except OSError as error:  # out of descriptors or memory: scandir wants some of its own
+            self._looker.missed(folder.path(), error)
+            names = []
         if not names:
             os.close(folder.fd)
             return
@@ -233,7 +190,7 @@ class Walker:
         """Close the finished folder on top; find the one below it again if that was closed."""
         done = self.stack.pop()
         if self.stack and self.stack[-1].fd < 0:
-            self.stack[-1].fd = _climb(done, self.stack[-1])
+            self.stack[-1].fd = climb(done, self.stack[-1])
         while self.stack and self.stack[-1].fd < 0:  # the branch was moved meanwhile: its folders are not found
             lost = self.stack.pop()
             self.waiting -= len(lost.waiting)
@@ -254,98 +211,16 @@ class Walker:
     def _scan(self, folder: Folder) -> list[str]:
         """Look at each entry of a folder and return the names of the folders in it that are to be entered."""
         names: list[str] = []
-        troubles: dict[int, int] = {}
         left = max(self.budget.entries - self.harvest.entries, 0)
         with os.scandir(folder.fd) as entries:
             here = _unmounted(entries, folder.points) if folder.points else entries
-            seen = self._look(folder, itertools.islice(here, left + 1), names, troubles)
-        self.harvest.entries += seen
+            seen = self._looker.entries(folder, itertools.islice(here, left + 1), names)
         self.harvest.folders += 1
-        for number, count in troubles.items():
-            self._missed(folder.path(), OSError(number, os.strerror(number)), count)
-        if self._shown:
-            self._show(folder)
         if seen > left:
             self.harvest.miss(folder.path(), "truncated", f"the budget of {self.budget.entries} entries is used up")
             self._stop(f"{self.budget.entries} entries")
             return []
         return self._fitting(folder, names)
-
-    def _look(
-        self, folder: Folder, entries: Iterator[os.DirEntry[str]], names: list[str], troubles: dict[int, int]
-    ) -> int:
-        """Compare each entry with the question and return how many there were; this loop is what a sweep costs."""
-        question = self.question
-        bits, ownerless = question.bits, question.ownerless
-        users, groups, marks, suffixes = question.users, question.groups, question.names, question.suffixes
-        close = bits | _EXECUTE if question.capabilities else bits
-        mask = close | stat.S_IFDIR
-        named = bool(marks or suffixes)
-        seen = 0
-        try:
-            for entry in entries:
-                seen += 1
-                name = entry.name
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    _count(troubles, error)
-                    continue
-                mode = status.st_mode
-                if mode & mask:  # one test that most files fail; S_IFDIR is also in the modes of devices and sockets
-                    kind = mode & 0o170000
-                    if kind == stat.S_IFDIR:
-                        names.append(name)
-                        wanted = mode & bits
-                    else:
-                        wanted = kind != stat.S_IFLNK and mode & close
-                    if wanted:
-                        self._look_closer(folder, name, status)
-                        continue
-                if (ownerless and (status.st_uid not in users or status.st_gid not in groups)) or (
-                    named and (name in marks or name.endswith(suffixes))
-                ):
-                    self._look_closer(folder, name, status)
-        except OSError as error:  # of the folder itself: what it gave so far is kept
-            _count(troubles, error)
-        return seen
-
-    def _look_closer(self, folder: Folder, name: str, status: os.stat_result) -> None:
-        """Note an entry for each interest that wants it."""
-        facts = facts_of(status)
-        capability = None
-        if self.question.capabilities and facts.kind == "file" and facts.mode & _EXECUTE:
-            capability = self._capability(folder, name)
-        for index in self.question.asking(name, facts, capable=capability is not None):
-            shown = self._shown.setdefault(index, _Shown())
-            shown.count += 1
-            if shown.count <= self.question.interests[index].crowd:
-                shown.some.append((name, facts, capability))
-            if len(shown.owners) < 2:  # noqa: PLR2004  one owner can be named, two are many
-                shown.owners.add((facts.uid, facts.gid))
-
-    def _capability(self, folder: Folder, name: str) -> bytes | None:
-        """Return a file's security.capability attribute, read beside the folder's descriptor."""
-        try:
-            if self._standing is not folder:
-                os.fchdir(folder.fd)
-                self._standing = folder
-            return os.getxattr(name, "security.capability", follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_ATTRIBUTE:
-                self._missed(folder.path(name), error)
-            return None
-
-    def _show(self, folder: Folder, only: str | None = None) -> None:
-        """Bring home what was noted in a folder; `only` is the path of the one entry that was looked at."""
-        for index, shown in self._shown.items():
-            if shown.count > self.question.interests[index].crowd:
-                self.harvest.crowd(index, folder.path(), shown.count, shown.owners, self.budget)
-                continue
-            prefix = folder.path().rstrip("/") + "/"
-            for name, facts, capability in shown.some:
-                self.harvest.find(index, only or prefix + name, facts, capability, self.budget)
-        self._shown.clear()
 
     def _fitting(self, folder: Folder, names: list[str]) -> list[str]:
         """Return as many of the names as may wait."""
@@ -356,17 +231,6 @@ class Walker:
         self.harvest.miss(folder.path(), "not_entered", detail, len(names) - room)
         return names[:room]
 
-    def _missed(self, path: str, error: OSError, count: int = 1) -> None:
-        """Note what the kernel refused; what went away meanwhile is not missed."""
-        found = read_error(path, error)
-        if not isinstance(found, AbsentError):
-            self.harvest.miss(path, found.reason, found.detail, count)
-
-
-def _count(troubles: dict[int, int], error: OSError) -> None:
-    number = error.errno or errno.EIO
-    troubles[number] = troubles.get(number, 0) + 1
-
 
 def _unmounted(entries: Iterator[os.DirEntry[str]], points: Points) -> Iterator[os.DirEntry[str]]:
     """Yield the entries that nothing is mounted on: a mount is walked from its own start, or never touched."""
@@ -374,35 +238,3 @@ def _unmounted(entries: Iterator[os.DirEntry[str]], points: Points) -> Iterator[
         point = points.below.get(entry.name)
         if point is None or not point.mounted:
             yield entry
-
-
-def _climb(done: Folder, above: Folder) -> int:
-    """Return a descriptor of a folder above an open one, or -1 if it is no longer there."""
-    fd = os.dup(done.fd)
-    for _ in range(done.depth - above.depth):
-        try:
-            up = os.open("..", _FOLDER, dir_fd=fd)
-        except OSError:
-            return -1
-        finally:
-            os.close(fd)
-        fd = up
-    status = os.fstat(fd)
-    if (status.st_dev, status.st_ino) == (above.device, above.inode):
-        return fd
-    os.close(fd)
-    return -1
-
-
-def _one_mount(first_fd: int, second_fd: int) -> bool:
-    """Return whether two folders are in one mount: then another device number means a btrfs subvolume."""
-    try:
-        return _mount_id(first_fd) == _mount_id(second_fd)
-    except OSError:
-        return False
-
-
-def _mount_id(fd: int) -> bytes:
-    """Return what proc_pid_fdinfo(5) says of a descriptor's mount."""
-    with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
-        return next(line for line in file if line.startswith(b"mnt_id:"))
