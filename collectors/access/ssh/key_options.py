@@ -28,7 +28,14 @@ VALUES = frozenset(
 ONCE = frozenset({"command", "from", "principals"})
 
 _NAME = re.compile(r"[A-Za-z0-9-]+")
-_ENVIRONMENT = re.compile(r"[A-Za-z0-9_]*=", re.ASCII)
+_FORMS = {
+    "environment": (re.compile(r"[A-Za-z0-9_]{1,256}=.*", re.DOTALL), "NAME=value"),
+    "permitlisten": (re.compile(r"(?:(?:\[[^]]*]|[^:/]*):)?(?:\*|[0-9]{1,5}|[a-z][a-z0-9+_-]*)"), "[host:]port"),
+    "permitopen": (re.compile(r"(?:\[[^]]*]|[^:/]*):(?:\*|[0-9]{1,5}|[a-z][a-z0-9+_-]*)"), "host:port"),
+    "tunnel": (re.compile(r"(?i:any)|[0-9]{1,10}"), "any or the number of a device"),
+}
+"""What values look like; whether the services database knows a port by its name is not asked."""
+_MAX_PORT = 65535
 _EXPIRY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:([0-9]{2})([0-9]{2})([0-9]{2})?)?((?i:Z|UTC))?")
 
 
@@ -93,10 +100,16 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
 
 
 def _check(name: str, value: str) -> None:
-    if name == "environment" and not _ENVIRONMENT.match(value):
-        raise MalformedError("NAME=value in an environment option", "something else")
     if name == "expiry-time":
         expiry(value)
+    elif name in _FORMS:
+        form, words = _FORMS[name]
+        if not form.fullmatch(value) or (name.startswith("permit") and not _is_port(value.rpartition(":")[2])):
+            raise MalformedError(f"{words} in the option {name}", "something else")
+
+
+def _is_port(text: str) -> bool:
+    return not text.isdigit() or 1 <= int(text) <= _MAX_PORT
 
 
 def expiry(value: str) -> str:

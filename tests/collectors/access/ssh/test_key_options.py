@@ -43,6 +43,11 @@ REFUSED = [
     'from="a",from="b"',
     'principals="a",principals="b"',
     'environment="NO EQUALS"',
+    'environment="=nameless"',
+    'permitopen="host"',
+    'permitopen="host:65536"',
+    'permitlisten="0"',
+    'tunnel="x"',
     'environment="A-B=1"',
     'expiry-time="tomorrow"',
     'expiry-time="20261301"',
@@ -84,5 +89,6 @@ def test_any_text_gives_options_or_our_error(text: str) -> None:
 
 def test_a_megabyte_of_options_takes_no_more_than_linear_time() -> None:
     assert len(parse_options("pty," * 250_000)) == 250_000
-    with pytest.raises(MalformedError):
-        parse_options('command="' + '\\"' * 500_000)
+    for text in ('command="' + '\\"' * 500_000, 'permitopen="' + "1" * 1_000_000 + 'x"', "a-" * 500_000):
+        with pytest.raises(MalformedError):
+            parse_options(text)

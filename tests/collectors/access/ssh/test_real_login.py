@@ -1,0 +1,141 @@
+"""Whether the real sshd lets someone in by a line is whether the line is a key that is not refused."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collectors.access.ssh.key_lines import parse_key_line
+from collectors.contract import MalformedError
+from tests.collectors.access.ssh.keygen import ssh_keygen
+from tests.conftest import program
+
+# A login without a shell that every Debian has; sshd runs as this user too, so that it needs nothing of the host.
+USER = "daemon"
+
+CONFIG = """\
+AuthorizedKeysFile {folder}/keys
+StrictModes no
+UsePAM no
+PidFile none
+"""
+
+QUIET = ["-F", "none", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no"]
+NO_HOSTS = ["-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null"]
+
+HEADS = [
+    "",
+    "restrict ",
+    "Restrict,no-PTY,pty ",
+    "no-touch-required,verify-required ",
+    ",pty,,user-rc, ",
+    'command="echo \\"a b\\"" ',
+    'command="a b",environment="A_1=x y" ',
+    'environment="=x" ',
+    'expiry-time="29991231",tunnel="any" ',
+    'expiry-time="29990231235959Z" ',
+    'permitopen="host:80",permitlisten="8080" ',
+    'permitopen="[::1]:80",permitopen="host:*",permitopen="host:ssh",permitopen=":80" ',
+    'permitlisten="localhost:1",permitlisten="*",permitlisten="ssh" ',
+    "\t pty \t ",
+    'tunnel="x" ',
+    'tunnel="0" ',
+    'permitopen="host" ',
+    'permitopen="host:0" ',
+    'permitopen="host:65536" ',
+    'permitopen="a/b:80" ',
+    'permitopen="::1:80" ',
+    'permitlisten="0" ',
+    "hunter2 ",
+    "ptyx ",
+    "no-restrict ",
+    "pty user-rc ",
+    "command=x ",
+    'command="x ',
+    'command="a",command="b" ',
+    'from="*",from="*" ',
+    'environment="A B=x" ',
+    'expiry-time="tomorrow" ',
+    'expiry-time="29991301" ',
+    'principals="a" ',
+    'pty" ',
+    "ssh-rsa ",
+    "# ",
+]
+
+
+class Login:
+    """A folder with a key, and an sshd that a client starts for itself: no port is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._user = pwd.getpwnam(USER)
+        folder.chmod(0o755)
+        for name in ("key", "host"):
+            ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)).check_returncode()
+            os.chown(folder / name, self._user.pw_uid, self._user.pw_gid)
+        (folder / "config").write_text(CONFIG.format(folder=folder))
+        self.key = (folder / "key.pub").read_text().strip()
+
+    def succeeds(self, line: str) -> bool:
+        """Return whether sshd lets the key in with this line as the only one."""
+        folder = self._folder
+        (folder / "keys").write_text(line + "\n")
+        (folder / "log").write_text("")
+        os.chown(folder / "log", self._user.pw_uid, self._user.pw_gid)
+        server = f"{program('sshd')} -i -E {folder}/log -f {folder}/config -h {folder}/host"
+        client = subprocess.run(
+            [
+                str(program("ssh")),
+                *QUIET,
+                *NO_HOSTS,
+                "-i",
+                f"{folder}/key",
+                "-o",
+                f"ProxyCommand={server}",
+                f"{USER}@x",
+                ":",
+            ],
+            capture_output=True,
+            check=False,
+            timeout=60,
+            user=self._user.pw_uid,
+            group=self._user.pw_gid,
+            extra_groups=[],
+            env={"PATH": os.defpath, "HOME": "/nonexistent"},
+        )
+        accepted = "Accepted publickey" in (folder / "log").read_text()
+        assert accepted != (b"Permission denied" in client.stderr), client.stderr
+        return accepted
+
+
+@pytest.fixture(scope="module")
+def login() -> Iterator[Login]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Login(Path(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.needs_root
+@pytest.mark.needs_program("sshd", "ssh", "ssh-keygen")
+@pytest.mark.parametrize("head", HEADS)
+def test_a_line_lets_someone_in_exactly_if_it_is_a_key_that_is_not_refused(login: Login, head: str) -> None:
+    text = head + login.key
+    try:
+        line = parse_key_line(text)
+    except MalformedError:
+        line = None
+    assert login.succeeds(text) == (line is not None and line.refused is None)
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs_program("sshd", "ssh", "ssh-keygen")
+def test_what_follows_a_nul_is_not_there_for_sshd(login: Login) -> None:
+    assert login.succeeds(f"{login.key} x\0y")
+    assert not login.succeeds(f"\0{login.key}")
