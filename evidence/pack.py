@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -37,7 +37,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     """The first instant that is not part of the period."""
     organisation: str | None = None
-    kind: Literal["pack", "batch"] = "pack"
     with_script: bool = True
     """Whether verify.py goes with it."""
 
@@ -224,7 +223,7 @@ def _manifest(spool: Spool, parts: Sequence[Part], contents: _Contents, blobs: B
         "counts": {"blobs": blobs.written, "entries": contents.entries},
         "format": FORMAT,
         "hosts": [{"logs": logs, "name": name} for name, logs in sorted(contents.hosts.items())],
-        "kind": options.kind,
+        "kind": "pack",
         "logs": [
             {
                 "count": part.count,

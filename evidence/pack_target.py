@@ -17,7 +17,8 @@ from evidence.errors import PackError
 
 _MODE = 0o600
 _CHUNK = 1024 * 1024
-_NOT_HERE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOENT)
+_DESCRIPTORS = "/proc/self/fd"
+_NOT_HERE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EPERM, errno.ENOSYS)
 """How file systems and kernels say that they know no unnamed files or no hard links (FAT, some FUSE)."""
 
 
@@ -55,7 +56,8 @@ class Target:
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CLOEXEC
         try:
-            return os.open(".", flags | os.O_TMPFILE, _MODE, dir_fd=self._folder)
+            if os.path.isdir(_DESCRIPTORS):  # without it an unnamed file can never be given a name
+                return os.open(".", flags | os.O_TMPFILE, _MODE, dir_fd=self._folder)
         except OSError as error:
             if error.errno not in _NOT_HERE:
                 raise
@@ -123,9 +125,8 @@ class Target:
             self._rename()
 
     def _link(self, name: str) -> None:
-        source = f"/proc/self/fd/{self._descriptor}"
         try:
-            os.link(source, name, dst_dir_fd=self._folder, follow_symlinks=True)
+            os.link(f"{_DESCRIPTORS}/{self._descriptor}", name, dst_dir_fd=self._folder, follow_symlinks=True)
         except FileExistsError:
             raise self._exists() from None
 

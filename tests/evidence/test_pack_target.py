@@ -6,14 +6,18 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evidence.errors import PackError
+from evidence.pack import export
 from evidence.pack_target import Target
 from tests.evidence.known import run
+from tests.evidence.memory_store import MemoryStore
+from tests.evidence.statements import users
 
 
 def make(path: Path, data: bytes = b"pack", *, overwrite: bool = False) -> None:
@@ -25,9 +29,9 @@ def make(path: Path, data: bytes = b"pack", *, overwrite: bool = False) -> None:
         target.close()
 
 
-@pytest.fixture(params=["unnamed file", "named file", "named file without links"])
+@pytest.fixture(params=["unnamed file", "named file", "named file without links", "no proc"])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each way a file system may offer: as ext4, as one without O_TMPFILE, as FAT."""
+    """Each way a file system may offer: as ext4, as one without O_TMPFILE, as FAT; or no /proc."""
     real_open, real_link = os.open, os.link
 
     def no_unnamed(path: str, flags: int, *rest: Any, **more: Any) -> int:
@@ -38,7 +42,9 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     def no_links(*_: Any, **__: Any) -> None:
         raise OSError(errno.EPERM, "no links here")
 
-    if request.param != "unnamed file":
+    if request.param == "no proc":
+        monkeypatch.setattr("evidence.pack_target._DESCRIPTORS", "/nowhere")
+    elif request.param != "unnamed file":
         monkeypatch.setattr(os, "open", no_unnamed)
     monkeypatch.setattr(os, "link", no_links if "without" in request.param else real_link)
     return str(request.param)
@@ -163,6 +169,19 @@ def test_a_full_disk_leaves_nothing(mounted: Any) -> None:
     point = mounted("-t", "tmpfs", "-o", "size=64k", "tmpfs")
     with pytest.raises(OSError, match="No space left"):
         make(point / "pack", bytes(200_000))
+    assert os.listdir(point) == []
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs_program("mount", "umount")
+def test_a_pack_that_does_not_fit_is_one_clear_error(mounted: Any) -> None:
+    point = mounted("-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    made = MemoryStore()
+    for day in range(1, 29):
+        made.snapshot([users()], f"2026-01-{day:02d}T00:00:00.000Z")
+    since, until = datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2026, 2, 1, tzinfo=timezone.utc)
+    with pytest.raises(PackError, match="expected a file written whole, found no space left on device"):
+        export(made, str(point / "pack"), since=since, until=until)
     assert os.listdir(point) == []
 
 
