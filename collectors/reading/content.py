@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from collectors.reading.errors import ReadError, read_error, wrong_kind
-from collectors.reading.facts import facts_of
+from collectors.reading.facts import kind_of
 
 CHUNK = 1 << 20
 READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -25,7 +25,7 @@ def reopened(place_fd: int, flags: int = READING) -> int:
 
 def only_kind(kind: str, path: str, status: os.stat_result) -> None:
     """Raise ReadError unless the status is that of a file, folder or link, whichever is expected."""
-    found = facts_of(status).kind
+    found = kind_of(status)
     if found != kind:
         raise wrong_kind(path, kind, found)
 

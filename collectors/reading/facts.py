@@ -43,10 +43,15 @@ class Content:
     """The byte limit cut it; the collector yields a `truncated` gap."""
 
 
+def kind_of(status: os.stat_result) -> str:
+    """Return which kind of file a stat result is of, in the words of `Facts.kind`."""
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "unknown")
+
+
 def facts_of(status: os.stat_result) -> Facts:
     """Return the facts of one stat result."""
     return Facts(
-        kind=_KINDS.get(stat.S_IFMT(status.st_mode), "unknown"),
+        kind=kind_of(status),
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,

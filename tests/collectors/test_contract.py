@@ -10,7 +10,7 @@ import fnmatch
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,28 @@ from tests.collectors.canary_host import CANARY, PLANTS
 
 HOSTS = sorted(each.parent for each in Path("fixtures/hosts").glob("*/host.toml"))
 TABLES = {table.name: table for table in all_tables()}
-LIVE = Path("/")
+PLANTED = "planted"
 
 tables = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
-hosts = pytest.mark.parametrize("folder", [*HOSTS, LIVE], ids=lambda folder: folder.name or "live")
+Open = Callable[[], Host]
 
 
-def host_at(folder: Path) -> Host:
-    return Host("/", secret=b"live") if folder == LIVE else Host.recorded(str(folder))
+@pytest.fixture(params=[PLANTED, *(each.name for each in HOSTS)])
+def open_host(request: pytest.FixtureRequest, planted: Path) -> Open:
+    """Return a function that opens a host which nobody changes: each recorded one, and one full of canaries."""
+    if request.param == PLANTED:
+        return lambda: Host(str(planted), secret=b"secret")
+    return lambda: Host.recorded(f"fixtures/hosts/{request.param}")
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the tree of a host whose every secret is a canary."""
+    root = tmp_path_factory.mktemp(PLANTED)
+    for path, text in PLANTS.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
 
 
 def collected(table: Table, host: Host) -> dict[str, Any]:
@@ -65,40 +79,52 @@ def written(found: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-@pytest.mark.parametrize("folder", HOSTS, ids=lambda folder: folder.name)
 @tables
-def test_a_recorded_host_gives_the_expected_rows(table: Table, folder: Path, request: pytest.FixtureRequest) -> None:
-    path = folder / "expected" / f"{table.name}.json"
-    text = written(collected(table, host_at(folder)))
-    if request.config.getoption("--write-expected", default=False):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert text == path.read_text()
+def test_recorded_hosts_give_the_expected_rows(table: Table, request: pytest.FixtureRequest) -> None:
+    for folder in HOSTS:
+        path = folder / "expected" / f"{table.name}.json"
+        text = written(collected(table, Host.recorded(str(folder))))
+        if request.config.getoption("--write-expected", default=False):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        assert text == path.read_text(), path
 
 
-@hosts
 @tables
-def test_only_the_paths_and_commands_it_names_are_read(table: Table, folder: Path) -> None:
-    host = host_at(folder)
+def test_only_the_paths_and_commands_it_names_are_read(table: Table, open_host: Open) -> None:
+    host = open_host()
     collected(table, host)
-    strangers = [path for path in host.opened if not any(fnmatch.fnmatchcase(path, each) for each in table.reads)]
-    assert strangers == []
+    assert strangers(table, host) == []
 
 
-@hosts
+@pytest.mark.parametrize("table", [each for each in TABLES.values() if each.sweep is None], ids=lambda each: each.name)
+def test_on_this_machine_too_it_keeps_to_what_it_names_and_to_its_type(table: Table) -> None:
+    host = Host("/", secret=b"live")
+    check_rows(table, collected(table, host))
+    assert strangers(table, host) == []
+
+
+def strangers(table: Table, host: Host) -> list[str]:
+    """Return what was read for content although the table does not say so."""
+    return [path for path in host.opened if not any(fnmatch.fnmatchcase(path, each) for each in table.reads)]
+
+
 @tables
-def test_keys_are_unique_and_rows_valid(table: Table, folder: Path) -> None:
-    rows = collected(table, host_at(folder)).get("rows", [])
+def test_keys_are_unique_and_rows_valid(table: Table, open_host: Open) -> None:
+    check_rows(table, collected(table, open_host()))
+
+
+def check_rows(table: Table, found: dict[str, Any]) -> None:
+    rows = found.get("rows", [])
     keys = [tuple(json.dumps(row[name]) for name in table.key) for row in rows]
     assert len(set(keys)) == len(keys)
     for row in rows:
         msgspec.convert(row, table.row, strict=True)
 
 
-@hosts
 @tables
-def test_an_unchanged_host_gives_the_same_rows(table: Table, folder: Path) -> None:
-    assert collected(table, host_at(folder)) == collected(table, host_at(folder))
+def test_an_unchanged_host_gives_the_same_rows(table: Table, open_host: Open) -> None:
+    assert collected(table, open_host()) == collected(table, open_host())
 
 
 @tables
@@ -110,25 +136,19 @@ def test_an_empty_tree_gives_no_rows_that_pretend_and_no_defect(table: Table, tm
 
 
 @tables
-def test_no_secret_of_the_host_is_told(table: Table, tmp_path: Path) -> None:
+def test_no_secret_of_the_host_is_told(table: Table, planted: Path) -> None:
     """H20: canaries stand wherever a secret may stand; they are in no row, no gap and no error."""
-    for path, text in PLANTS.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    found = collected(table, Host(str(tmp_path), secret=b"secret"))
+    found = collected(table, Host(str(planted), secret=b"secret"))
     assert CANARY not in json.dumps(found).lower()
 
 
-def test_the_canaries_are_met(tmp_path: Path) -> None:
+def test_the_canaries_are_met(planted: Path) -> None:
     """The test above proves nothing on a host that gives nothing."""
-    for path, text in PLANTS.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    host = Host(str(tmp_path), secret=b"secret")
+    host = Host(str(planted), secret=b"secret")
     rows = {table.name: collected(table, host).get("rows", []) for table in TABLES.values()}
     for name in ("users", "groups", "password_status", "sudo_rules", "ssh_authorized_keys", "sshd_settings"):
         assert rows[name], f"{name} told nothing"
-    unread = {f"/{path}" for path in PLANTS if CANARY in PLANTS[path].lower()} - set(host.opened)
+    unread = {f"/{path}" for path, text in PLANTS.items() if CANARY in text.lower()} - set(host.opened)
     assert unread == set()
 
 

@@ -13,7 +13,7 @@ import pytest
 from collectors.reading import copies
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Host
-from tests.collectors.reading.conftest import Plant
+from tests.collectors.reading.planting import Plant
 
 SIDE = ("-wal", "-shm")
 

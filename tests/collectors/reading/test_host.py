@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from collectors.reading.host import Host
-from tests.collectors.reading.conftest import Plant
+from tests.collectors.reading.planting import Plant
 
 
 def test_facts_and_bytes_are_those_of_the_file(host: Host, plant: Plant) -> None:

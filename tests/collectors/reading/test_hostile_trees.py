@@ -18,7 +18,8 @@ import pytest
 
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Host
-from tests.collectors.reading.conftest import Plant, hung_fuse, libc
+from tests.collectors.reading.hung_mounts import hung_fuse, libc
+from tests.collectors.reading.planting import Plant
 
 SECRET = b"root:$6$canary$canary:19000:0:99999:7:::\n"
 KEYS = "/home/mallory/.ssh/authorized_keys"
@@ -347,6 +348,17 @@ class TestHungMounts:
         hung(root / "srv/home/u/cloud")
         assert reason(lambda: host.read("/home/u/cloud/file", untrusted="/home/u")) == "not_entered"
         assert reason(lambda: host.read("/home/u/none", untrusted="/home/u")) == "absent"
+
+    def test_one_that_a_user_mounts_after_the_list_was_read_is_not_entered(
+        self, host: Host, plant: Plant, root: Path, hung: Callable[[Path], str], way: str
+    ) -> None:
+        """Anyone may mount a FUSE file system in his own folder, at the worst moment he can find."""
+        assert way
+        plant("/home/u/.ssh/authorized_keys", "x")
+        assert host.read("/home/u/.ssh/authorized_keys", untrusted="/home/u").data == b"x"
+        hung(root / "home/u/.ssh")
+        assert reason(lambda: host.read("/home/u/.ssh/authorized_keys", untrusted="/home/u")) == "not_entered"
+        assert reason(lambda: host.names("/home/u/.ssh", untrusted="/home/u")) == "not_entered"
 
     def test_beside_it_links_and_files_are_read_as_ever(
         self, host: Host, root: Path, plant: Plant, hung: Callable[[Path], str]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from collectors.contract import Gap, MalformedError, Row, means
 from collectors.reading.host import Host
 from collectors.reading.lines import LONGEST_LINE, each_line
-from tests.collectors.reading.conftest import Plant
+from tests.collectors.reading.planting import Plant
 
 
 class Line(Row):

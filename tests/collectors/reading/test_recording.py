@@ -23,7 +23,7 @@ from collectors.reading.host import Host
 from fixtures.record import record
 from fixtures.scrub import fake_hash, scrubbed
 from tests.collectors.canary_host import CANARY, PLANTS
-from tests.collectors.reading.conftest import Plant
+from tests.collectors.reading.planting import Plant
 
 Act = Callable[[Host], object]
 
