@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
@@ -51,12 +52,18 @@ class Progress:
         self._stream = stream
         self._on = wanted and stream.isatty()
         self._drawn = ""
+        self._name, self._begun = "", 0.0
 
     def __call__(self, name: str, count: int) -> None:
-        """Show which table is being read and how many rows it has so far."""
+        """Show which table is being read, how many rows it has so far, and for how long if it takes long."""
         if not self._on:
             return
-        text = f"reading {name}" + (f" · {thousands(count)} rows" if count else "")
+        if name != self._name:
+            self._name, self._begun = name, time.monotonic()
+        waited = int(time.monotonic() - self._begun)
+        text = (
+            f"reading {name}" + (f" · {thousands(count)} rows" if count else "") + (f" · {waited} s" if waited else "")
+        )
         text = text[: shutil.get_terminal_size().columns - 1]
         if text != self._drawn:
             self._stream.write("\r\x1b[K" + text)

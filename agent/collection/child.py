@@ -17,6 +17,7 @@ from agent.collection.limits import Limits
 from collectors.contract import CollectionError, Gap, Row, Table, UnsupportedError
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
+from collectors.reading.sweep import Interest, prepare
 
 Failure = tuple[str, str]
 """Coverage (`failed` or `unsupported`) and the reason, in words without paths, names or file text."""
@@ -33,20 +34,28 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 def run_tables(host: Host, tables: Sequence[Table], writer: FrameWriter, limits: Limits) -> None:
-    """Send the frames of each table in turn; one that breaks is `failed`, and the next is run."""
+    """Send the frames of each table in turn; one that breaks is `failed`, and the next is run.
+
+    Tables that want the sweep share one walk; what it takes is counted with the first of them.
+    """
+    interests = [each.sweep for each in tables if each.sweep is not None]
     for table in tables:
         writer.send(b"T", table.name.encode())
         meter = _Meter(host)
-        failure = _send_items(host, table, writer, limits)
+        failure = _send_items(host, table, interests, writer, limits)
         if failure is not None:
             writer.send(b"F", msgspec.json.encode({"coverage": failure[0], "text": failure[1]}))
         writer.send(b"E", msgspec.json.encode(meter.cost()))
 
 
-def _send_items(host: Host, table: Table, writer: FrameWriter, limits: Limits) -> Failure | None:
+def _send_items(
+    host: Host, table: Table, interests: Sequence[Interest], writer: FrameWriter, limits: Limits
+) -> Failure | None:
     """Send rows and gaps of one table; return why it failed, or None."""
     sent = _Sent(limits, writer)
     try:
+        if table.sweep is not None and host.swept is None:
+            prepare(host, interests)
         for item in table.collect(host):
             sent.take(item)
     except UnsupportedError as error:

@@ -13,7 +13,6 @@ kind   payload
 ``G``  gaps, the same way
 ``F``  why the table failed: ``{"coverage": "failed" | "unsupported", "text": ...}``
 ``E``  end of the table, with its cost
-``P``  progress, a decimal count; may stand anywhere and means nothing
 =====  =======================================================================
 """
 
@@ -23,7 +22,7 @@ import os
 from collections.abc import Iterator
 
 FRAME_LIMIT = 1 << 20
-KINDS = frozenset(b"TRGFEP")
+KINDS = frozenset(b"TRGFE")
 
 
 class FrameError(Exception):

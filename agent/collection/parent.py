@@ -17,6 +17,9 @@ from agent.collection.validation import InvalidRowError
 from collectors.contract import Table
 from collectors.reading.host import Host
 
+TICK_S = 0.5
+"""How often progress is shown while nothing comes."""
+
 KILL_WAIT_S = 5.0
 """How long a killed child may take to die; one stuck in the kernel (a hung mount) is left behind."""
 
@@ -89,7 +92,8 @@ def _receive(reading: int, receiver: Receiver, limits: Limits) -> str | None:
     deadline = time.monotonic() + limits.wall_s
     try:
         while (left := deadline - time.monotonic()) > 0:
-            if not poller.poll(left * 1000):
+            if not poller.poll(min(left, TICK_S) * 1000):
+                receiver.tick()
                 continue
             data = os.read(reading, 1 << 20)
             if not data:

@@ -52,12 +52,15 @@ class Receiver:
         self._bytes = 0
         self._folded: dict[str, int] = {}
 
+    def tick(self) -> None:
+        """Show that work goes on while nothing comes."""
+        if self._now is not None:
+            self._progress(self._now.table.name, len(self._now.rows))
+
     def take(self, kind: bytes, payload: bytes) -> None:
         """Take one frame, in the order that the protocol allows."""
         if kind == b"T":
             self._begin(payload.decode("ascii", "replace"))
-        elif kind == b"P":
-            self._progress(self._now.table.name if self._now else "", int(payload[:20]))
         elif self._now is None:
             raise FrameError(f"expected the beginning of a table, found kind {kind.decode()}")
         else:
