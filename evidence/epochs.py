@@ -24,6 +24,7 @@ from evidence.identity import Identity
 from evidence.keys import PrivateKey, PublicKey
 from evidence.layout import Layout
 from evidence.note import Checkpoint
+from evidence.order import id_of
 from evidence.state import Folder
 from evidence.tree import Frontier
 from evidence.writer import SEGMENTS, LogWriter
@@ -81,9 +82,21 @@ def begin(
         _write_new(layout, identity.origin, key, opening)
     if plan.retiring is not None and plan.retiring != key.public:
         keyring.retire(layout.keys, plan.retiring)
+    if plan.previous is not None:
+        _keep_last(layout, plan.previous.origin)
     identities.save(layout.keys, identity)
     finish(layout, identity)
     return identity, key
+
+
+def _keep_last(layout: Layout, origin: str) -> None:
+    """Keep a copy of the checkpoint that closes a log."""
+    if layout.logs.facts(id_of(origin)) is not None:
+        log = layout.logs.folder(id_of(origin))
+        try:
+            signed_size.keep_copy(log)
+        finally:
+            log.close()
 
 
 def finish(layout: Layout, identity: Identity) -> None:

@@ -12,6 +12,7 @@ import os
 from evidence import key_file, signed_size, strict_base64
 from evidence.errors import DamageError, EvidenceError, FormatError, KeyFileError
 from evidence.keys import PrivateKey, PublicKey
+from evidence.quarantine import Finding, Quarantine
 from evidence.state import Folder, write_all
 
 AGENT = "agent.pem"
@@ -90,6 +91,28 @@ def retire(keys: Folder, key: PublicKey) -> None:
 def published(keys: Folder) -> PublicKey | None:
     """Return the public key in its file, None if it is not there or is no key."""
     return _read(keys, PUBLIC)
+
+
+def is_retired(keys: Folder, key: PublicKey) -> bool:
+    """Return whether a key was retired."""
+    return _retired(keys, key.id16) == key
+
+
+def mend_retired(keys: Folder, quarantine: Quarantine, key: PublicKey) -> None:
+    """Write the public key of a closed log again where its file is not what it was."""
+    if published(keys) == key or is_retired(keys, key):
+        return
+    name = f"{key.id16}.pub"
+    retired = keys.folder(RETIRED, create=True)
+    try:
+        finding = Finding(part="key", where=f"keys/{RETIRED}/{name}", found="another key, or none")
+        if retired.facts(name) is None:
+            quarantine.note(finding)
+        else:
+            quarantine.take(retired, name, finding)
+    finally:
+        retired.close()
+    retire(keys, key)
 
 
 def retired_count(keys: Folder) -> int:

@@ -26,7 +26,8 @@ def writing(state: Folder, wait_s: float) -> Iterator[None]:
     try:
         yield
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _locked(state: Folder, deadline: float, wait_s: float) -> int:

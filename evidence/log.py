@@ -192,7 +192,7 @@ class EvidenceStore:
         with self._committing():
             log = self._continued(observation)
             before = len(self.events)
-            Patrol(self._layout, self._index, self._blobs, log.key).whole()
+            self._patrol_of(log).whole()
             self._record_damage(observation)
         return self.events[before:]
 
@@ -204,7 +204,7 @@ class EvidenceStore:
         except CommitError as error:
             self._note_full_disk(error, observation)
             raise
-        with contextlib.suppress(CommitError):  # it is committed, whatever becomes of this record
+        with contextlib.suppress(CommitError, OSError):  # it is committed, whatever becomes of this record
             self._record_full_disk(observation)
         return done
 
@@ -280,7 +280,10 @@ class EvidenceStore:
 
     def _patrol(self, budget: int) -> None:
         if isinstance(self._log, Continued) and budget:
-            Patrol(self._layout, self._index, self._blobs, self._log.key).some(budget)
+            self._patrol_of(self._log).some(budget)
+
+    def _patrol_of(self, log: Continued) -> Patrol:
+        return Patrol(self._layout, self._index, self._blobs, log.key, log.identity.log_id)
 
     def _continued(self, observation: Observation) -> Continued:
         """Return the log that goes on, opening one if there must be one, and record what was found on the way."""

@@ -182,10 +182,12 @@ def _key(layout: Layout, identity: Identity) -> PrivateKey | None:
 
 
 def _check_public(layout: Layout, key: PublicKey) -> None:
-    """Write the public key again where it is not what it was."""
-    if keyring.published(layout.keys) == key:
+    """Write the public key again where it is not what it was; a retired one stands there between two steps."""
+    there = keyring.published(layout.keys)
+    if there == key:
         return
-    if layout.keys.facts(keyring.PUBLIC) is not None:
+    retired = there is not None and keyring.is_retired(layout.keys, there)
+    if not retired and layout.keys.facts(keyring.PUBLIC) is not None:
         finding = Finding(part="key", where=f"keys/{keyring.PUBLIC}", found="another key, or none")
         layout.quarantine.take(layout.keys, keyring.PUBLIC, finding)
     keyring.publish(layout.keys, key)

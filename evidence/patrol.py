@@ -6,6 +6,7 @@ compared with their hashes; how far it came is a hint in the index. `whole` walk
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,32 +14,35 @@ from functools import partial
 
 import msgspec
 
-from evidence import entry, prune, restricted_json, scan
+from evidence import entry, keyring, prune, restricted_json, scan, signed_size
 from evidence.blobs import Blobs
 from evidence.errors import DamageError, EvidenceError
 from evidence.history import all_rows
 from evidence.index import Row
 from evidence.index_file import IndexFile
-from evidence.keys import PrivateKey
+from evidence.keys import PrivateKey, PublicKey
 from evidence.layout import Layout
-from evidence.order import origin_of
+from evidence.order import is_log_id, origin_of
 from evidence.quarantine import Finding
 from evidence.recovery import open_segments
 from evidence.scan import Place
+from evidence.state import Folder
 
 BUDGET_BYTES = 8 * 1024 * 1024
 _POSITION = "patrol"
+_SIGNATURES_BYTES = 1024
 _PREFIXES = tuple(f"{each:02x}" for each in range(256))
 
 
 @dataclass(frozen=True)
 class Patrol:
-    """What a patrol needs to look at and to mend with; `key` signs the logs of one key only."""
+    """What a patrol needs to look at and to mend with: `key` signs the logs of one key only, `current` goes on."""
 
     layout: Layout
     index: IndexFile
     blobs: Blobs
     key: PrivateKey
+    current: str
 
     def some(self, budget: int = BUDGET_BYTES) -> None:
         """Look at the next few MiB. Raises: OSError."""
@@ -64,7 +68,8 @@ class Patrol:
     def _beats(self) -> Iterator[tuple[str, Callable[[], int]]]:
         """Yield each part by name, with what looks at it and returns how many bytes that took."""
         for log_id in self.layout.logs.names():
-            if not log_id.startswith("."):
+            if is_log_id(log_id):
+                yield f"{log_id}/checkpoint", partial(self._checkpoint, log_id)
                 yield from self._segments(log_id)
         there = set(self.layout.blobs.names())
         for prefix in _PREFIXES:
@@ -72,33 +77,72 @@ class Patrol:
                 yield prefix, partial(self._blobs, prefix)
 
     def _segments(self, log_id: str) -> Iterator[tuple[str, Callable[[], int]]]:
-        log = self.layout.logs.folder(log_id)
-        segments = open_segments(log)
-        firsts = scan.firsts(segments)
-        segments.close()
-        log.close()
-        for first, stop in itertools.pairwise(firsts):
+        with self._opened(log_id) as (_, segments):
+            firsts = scan.firsts(segments)
+        for first, stop in itertools.pairwise(self._with_end(log_id, firsts)):
             yield f"{log_id}/{first}", partial(self._segment, log_id, first, stop)
 
     def _segment(self, log_id: str, first: int, stop: int) -> int:
         """Compare one closed segment with the tree, and mend it."""
-        rows = self.index.rows(log_id)
-        log = self.layout.logs.folder(log_id)
-        segments = open_segments(log)
-        try:
-            origin = origin_of(log_id)
+        rows = self._rows(log_id)
+        leaves = [each.leaf for each in rows]
+        origin = origin_of(log_id)
+        with self._opened(log_id) as (_, segments):
             found = scan.read(segments, origin, first)
-            leaves = [each.leaf for each in rows]
             scan.drop_foreign(found, leaves)
             if not found.whole(stop):
                 own = self.key if log_id.startswith(self.key.public.id16) else None
                 mended = scan.mend(found, stop, leaves, Place(segments, origin, own, self.layout.quarantine))
                 fresh = [entry.row_of(mended.frames[at], first) for at in range(first, stop)]
                 self.index.add(log_id, first, [*fresh, *rows[stop:]])
-            return len(found.data)
-        finally:
-            segments.close()
-            log.close()
+        return len(found.data)
+
+    def _rows(self, log_id: str) -> list[Row]:
+        rows = self.index.rows(log_id)
+        return rows or dict(all_rows(self.layout, self.index)).get(log_id, [])
+
+    def _with_end(self, log_id: str, firsts: list[int]) -> list[int]:
+        """Return where segments begin and, for a log that is closed, where the last one ends.
+
+        The last segment of the log that goes on was read when it was opened.
+        """
+        if log_id == self.current:
+            return firsts
+        return [*firsts, *([len(self._rows(log_id))] if firsts else [])]
+
+    def _checkpoint(self, log_id: str) -> int:
+        """Compare the signatures of a closed log with its key, and put the copies in place of damaged ones."""
+        with self._opened(log_id) as (log, _):
+            id16, _, _ = log_id.partition("-")
+            try:
+                key = keyring.public(self.layout.keys, log, id16)
+            except DamageError:
+                return 0  # nothing here can be checked any more, and the reader says so
+            keyring.mend_retired(self.layout.keys, self.layout.quarantine, key)
+            if log_id != self.current:
+                self._mend_signature(log, log_id, signed_size.NAME, key)
+                self._mend_signature(log, log_id, signed_size.SSHSIG, key)
+        return _SIGNATURES_BYTES
+
+    def _mend_signature(self, log: Folder, log_id: str, name: str, key: PublicKey) -> None:
+        if signed_size.holds(log, name, origin_of(log_id), key):
+            return
+        finding = Finding(part="checkpoint", where=f"{log_id}/{name}", found="a signature that does not verify")
+        if log.facts(name) is None:
+            self.layout.quarantine.note(msgspec.structs.replace(finding, found="no file"))
+        else:
+            self.layout.quarantine.take(log, name, finding)
+        signed_size.restore(log, name)
+
+    @contextlib.contextmanager
+    def _opened(self, log_id: str) -> Iterator[tuple[Folder, Folder]]:
+        """Open a log and its segments."""
+        with contextlib.ExitStack() as stack:
+            log = self.layout.logs.folder(log_id)
+            stack.callback(log.close)
+            segments = open_segments(log)
+            stack.callback(segments.close)
+            yield log, segments
 
     def _blobs(self, prefix: str) -> int:
         """Compare the blobs of one folder with their names; what is damaged goes to quarantine."""

@@ -60,8 +60,10 @@ def spend(state: Folder, wall: str) -> bool:
 
 def spent(state: Folder) -> Spent | None:
     """Return since when entries did not fit, None if the last one did."""
+    facts = state.facts(NAME)
+    if facts is None or facts.st_size == SIZE_BYTES:
+        return None
     try:
-        line = state.read(NAME, SIZE_BYTES)[:_LINE_BYTES].rstrip(b"\0 \n")
-        return msgspec.convert(restricted_json.decode(line), Spent) if line else None
-    except (FileNotFoundError, EvidenceError, msgspec.ValidationError):
+        return msgspec.convert(restricted_json.decode(state.read(NAME, _LINE_BYTES).rstrip()), Spent)
+    except (EvidenceError, msgspec.ValidationError):
         return None  # a damaged note about room is no reason to stop

@@ -5,6 +5,8 @@ A checkpoint counts when the note is in place; the SSHSIG goes first and is made
 
 from __future__ import annotations
 
+import contextlib
+
 from evidence import note, sshsig
 from evidence.errors import DamageError, EvidenceError, FormatError, SignatureError
 from evidence.keys import PrivateKey, PublicKey
@@ -13,6 +15,7 @@ from evidence.state import Folder
 
 NAME = "checkpoint"
 SSHSIG = "checkpoint.sshsig"
+_COPY = ".copy"
 _LIMIT = 16 * 1024
 
 
@@ -62,5 +65,30 @@ def sshsig_fits(log: Folder, checkpoint: Checkpoint, key: PublicKey) -> bool:
     try:
         sshsig.verify(read_sshsig(log), checkpoint.text().encode(), key)
     except (FileNotFoundError, DamageError, FormatError, SignatureError):
+        return False
+    return True
+
+
+def holds(log: Folder, name: str, origin: str, key: PublicKey) -> bool:
+    """Return whether a note or SSHSIG is there and verifies; the SSHSIG needs the note for its text."""
+    try:
+        checkpoint = read(log, origin, key)
+    except (FileNotFoundError, DamageError):
+        return False
+    return name == NAME or sshsig_fits(log, checkpoint, key)
+
+
+def keep_copy(log: Folder) -> None:
+    """Keep the last checkpoint of a log twice: once its key is destroyed, nobody can sign it again."""
+    for name in (NAME, SSHSIG):
+        with contextlib.suppress(FileNotFoundError):
+            log.replace(name + _COPY, log.read(name, _LIMIT))
+
+
+def restore(log: Folder, name: str) -> bool:
+    """Put the copy of a checkpoint file in its place again; return whether there is one."""
+    try:
+        log.replace(name, log.read(name + _COPY, _LIMIT))
+    except (FileNotFoundError, DamageError):
         return False
     return True

@@ -28,10 +28,11 @@ class Folder:
         self.path = path
 
     def close(self) -> None:
-        """Give the descriptor back; a second call does nothing."""
+        """Give the descriptor back; a second call does nothing, and closing a folder can lose nothing."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     def where(self, name: str) -> str:
         """Return the path of a name in this folder, for a message."""
@@ -42,10 +43,10 @@ class Folder:
 
         Raises: FileNotFoundError when it is absent and not to be created; UnsafeStateError.
         """
-        if create:
+        if create and self.facts(name) is None:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, FOLDER_MODE, dir_fd=self.descriptor)
-                self.sync()
+            self.sync()
         path = self.where(name)
         descriptor = _opened(name, os.O_RDONLY | os.O_DIRECTORY, path, folder=self.descriptor)
         return Folder(_checked(descriptor, path, stat.S_IFDIR), path)

@@ -67,15 +67,15 @@ def test_a_blob_past_the_limit_is_refused_before_it_is_written(folder: Folder) -
 
 def test_a_name_whose_folder_could_not_be_synced_is_made_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs, name = Blobs(folder), digest(b"rows")
+    os.mkdir(Path(folder.path, name[:2]), 0o700)
 
     def refuse(_self: Folder) -> None:
         raise OSError(errno.EIO, "input/output error")
 
-    blobs.put({digest(b"other"): b"other"})
-    os.mkdir(Path(folder.path, name[:2]), 0o700)
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="input/output"):
+    with monkeypatch.context() as patch:
         patch.setattr(Folder, "sync", refuse)
-        blobs.put({name: b"rows"})
+        with pytest.raises(OSError, match="input/output"):
+            blobs.put({name: b"rows"})
     before = path_of(folder, name).stat().st_ino
     blobs.put({name: b"rows"})
     assert path_of(folder, name).stat().st_ino != before

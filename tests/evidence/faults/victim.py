@@ -1,0 +1,112 @@
+"""The process that faults are injected into. Imports are done once; each case is a fork of this process.
+
+Reads lines of JSON on stdin: `{"action": …, "state": …}`; forks; the child waits for a line `go`, so that a tracer
+can be attached to it first. The child writes `committed ORIGIN SEQUENCE LEAF` for each entry it was promised, and
+the parent `exit STATUS` behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from evidence.errors import EvidenceError
+from evidence.log import Entry, EvidenceStore
+from tests.evidence.store_parts import SEEN, START, table, ticking
+
+TRIES = 3
+CRASHED = 70
+
+
+def line() -> str:
+    """Return one line of stdin, read byte by byte: parent and child share it.
+
+    By readv(2) and, below, writev(2), which the store does not use: no fault is meant for the talk with the test.
+    """
+    text, byte = b"", bytearray(1)
+    while not text.endswith(b"\n"):
+        if not os.readv(0, [byte]):
+            sys.exit(0)
+        text += byte
+    return text.decode()
+
+
+def tell(text: str) -> None:
+    os.writev(1, [text.encode() + b"\n"])
+
+
+def promised(entry: Entry) -> None:
+    tell(f"committed {entry.origin} {entry.sequence} {entry.leaf_hash.hex()}")
+
+
+def append(store: EvidenceStore) -> None:
+    promised(store.append_snapshot([table("users", b'{"n":%d}' % os.getpid()), table("groups", b"{}")], SEEN))
+
+
+def twice(store: EvidenceStore) -> None:
+    append(store)
+    append(store)
+
+
+def rotate(store: EvidenceStore) -> None:
+    promised(store.rotate(SEEN))
+    append(store)
+
+
+def prune(store: EvidenceStore) -> None:
+    store.prune(START + timedelta(days=3650), SEEN)
+    append(store)
+
+
+ACTIONS: dict[str, Callable[[EvidenceStore], None]] = {
+    "append": append,
+    "twice": twice,
+    "rotate": rotate,
+    "prune": prune,
+}
+
+
+def act(order: dict[str, Any]) -> int:
+    """Do it, and on an error that the store reports go on as a service would."""
+    if "file_size" in order:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], resource.RLIM_INFINITY))
+    for attempt in range(TRIES):
+        try:
+            with EvidenceStore.open(order["state"], machine="aa" * 32, clock=ticking(), wait_s=0) as store:
+                ACTIONS[order["action"]](store)
+                return 0
+        except EvidenceError as error:
+            tell(f"refused {type(error).__name__}")
+        if attempt == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return 1
+
+
+def main() -> None:
+    while True:
+        order = json.loads(line())
+        child = os.fork()
+        if child == 0:
+            try:
+                tell(f"ready {os.getpid()}")
+                line()
+                os._exit(act(order))
+            except BaseException:
+                traceback.print_exc()
+                raise
+            finally:
+                os._exit(CRASHED)
+        _, status = os.waitpid(child, 0)
+        tell(f"exit {os.waitstatus_to_exitcode(status)}")
+
+
+if __name__ == "__main__":
+    main()
