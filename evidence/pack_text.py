@@ -22,18 +22,19 @@ Check it with one command
     python3 verify.py PACK.tar.gz --key FINGERPRINT
 
 PACK.tar.gz is the file this page came in, or the folder you unpacked it into. FINGERPRINT is what the owner of the
-server gave you on another way than this pack. verify.py is plain Python without dependencies; you may read it
-first, or use a copy that you got elsewhere: it opens no connection and writes nothing.
+server gave you, and not together with this pack. verify.py is one file of plain Python (3.8 or later) that you may
+read first, or get elsewhere: it opens no connection and writes nothing.
 
 Check it without any program of ours
 ------------------------------------
 
-Unpack it into an empty folder and go there. Then, for each log in the pack:
+Unpack it into an empty folder and go there; openssl 3 and OpenSSH 8.1 or later will do. For each log in the pack:
 {commands}
-The first command prints the fingerprint of the log's key: compare it. The others check that this key signed
-checkpoint.txt, which holds the log's name, how many entries it has, and the root hash over all of them
-(RFC 6962, of the 32-byte hashes in "leaves"). Each line of entries/ is a DSSE envelope around an in-toto statement,
-and the hash of its payload is the leaf at the statement's sequence number.
+The first command prints the fingerprint of the log's key: compare it with the one you were given. The others check
+that this key signed checkpoint.txt, which holds the log's name, how many entries it has, and the root hash over all
+of them (RFC 6962, over the 32-byte hashes in "leaves"). Each line of entries/ is a DSSE envelope around an in-toto
+statement; the RFC 6962 leaf hash of its payload stands in "leaves" at the statement's sequence number. A blob is
+named in the statements by the SHA-256 of its content.
 
 What it does not prove
 ----------------------
