@@ -1,0 +1,1497 @@
+#!/usr/bin/env python3
+"""Check an evidenced pack offline: integrity, completeness of the period, time.
+
+One file, Python 3.8 or later, standard library only. It opens no network connection and writes no file, and it
+unpacks nothing: a pack is read once, from front to back, in at most 128 MiB of memory.
+
+Exit codes: 0 valid · 1 tampered, or another key · 2 wrong use, or not a pack · 3 incomplete · 4 a required witness or
+timestamp is missing.
+
+`CHECKS` lists all that is checked; the parts below follow it, and each `need(...)` line is one rule. Formats are in
+docs/formats.md; how to check by hand, with openssl and ssh-keygen, is in docs/verify.md.
+"""
+
+# Laid out by hand: one blank line between parts keeps it within one sitting. Imports wait until `isolate` has run,
+# and a shape says what is wrong where it sees it.
+# fmt: off
+# ruff: noqa: D204, E402, I001, TRY301
+from __future__ import annotations
+
+import sys
+
+def isolate() -> None:
+    """Start again with -I -S unless started so, lest a file nearby poses as a module; imports built-in modules only."""
+    if sys.flags.isolated and sys.flags.no_site:
+        return
+    once = "evidenced-isolated" in getattr(sys, "_xoptions", {})
+    if once or "posix" not in sys.builtin_module_names or not sys.executable:
+        sys.stderr.write("verify.py: expected to be able to start python -I -S, found not; start it so by hand\n")
+        sys.exit(2)
+    import posix  # noqa: PLC0415  it is part of the interpreter: no path is searched for it
+    posix.execv(sys.executable, [sys.executable, "-I", "-S", "-X", "evidenced-isolated", *sys.argv])
+
+if __name__ == "__main__":
+    isolate()
+
+import argparse
+import base64
+import collections
+import datetime as dt
+import functools
+import hashlib
+import itertools
+import json
+import os
+import re
+import stat
+import types
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Dict, List, NoReturn, TextIO, Tuple
+
+FORMAT, NOTE_LINES_MAX = 1, 100
+OK, TAMPERED, UNUSABLE, INCOMPLETE, UNWITNESSED = range(5)
+
+CHECKS = (
+    "the container holds plain files only, under allowed names, once each, and nothing behind them",
+    "the manifest lists every member, in order, with its size and SHA-256, and no other",
+    "each log's key is one Ed25519 key in three forms, and the log's origin names it",
+    "each checkpoint is a well-formed note signed by its log's key; its raw and SSH signatures say the same",
+    "the leaf hashes give the root that the checkpoint signs",
+    "each entry is an envelope signed by its log's key around a well-formed statement",
+    "each entry's payload is the leaf at its number, and no entry of the main range is missing",
+    "each blob has the digest and length it is filed under, and some entry names it",
+    "the rows and gaps of each table are as many, as sorted and as typed as the signed statement and header say",
+    "each blob that is named is there, or a signed event says that it was pruned",
+    "logs of one host follow each other by signed rotation, or a signed entry says why not",
+    "the key is the one you were given",
+    "the witnesses you named have signed the checkpoints",
+    "the period and host you asked for are in the pack",
+    "each table was read as often as was promised, or a signed event says why not",
+    "packs given together show one and the same log")
+(CONTAINER, MANIFEST, KEYS, CHECKPOINT, TREE, ENTRIES, RANGE, BLOBS, ROWS, CONTENT, CHAIN, KEY, WITNESS, COVER,
+ SCHEDULE, VIEW) = range(1, 17)
+NOT_PROVED = (
+    "Not proved: that the host told the truth. Whoever controlled it could sign what they liked from then on;",
+    "  what was signed before can no longer be changed unseen (tamper-evident, not truth-evident).",
+    "Not signed: manifest.json, reports/, README.txt and the copy of verify.py in the pack.")
+CHUNK, MIB = 256 * 1024, 1024 * 1024
+MEMBERS_MAX, MEMBER_MAX, TOTAL_MAX = 100_000, 64 * MIB, 4096 * MIB
+MANIFEST_MAX, SMALL_MAX = 16 * MIB, MIB  # small: keys, checkpoints
+PADDING_MAX = MIB  # zero blocks at the end of a tar; GNU tar writes up to 10 KiB
+BUNDLE, ENVELOPE_MAX, PAYLOAD_MAX, SUBJECTS_MAX = 256, 90_000, 61_440, 1_000
+BLOB_MEMBER_MAX, BLOB_MAX, LINE_MAX = 32 * MIB, 64 * MIB, 4 * MIB
+COLUMNS_MAX = REASONS_MAX = LOGS_MAX = 1_000
+NODES_MAX, MANIFEST_NODES_MAX, DEPTH_MAX, SAFE_INTEGER = 200_000, 500_000, 32, 2**53 - 1
+# What is kept in memory, by these estimates in bytes; a pack of more has to be exported in shorter periods.
+HELD_MAX = 64 * MIB
+PER_MEMBER, PER_NAME, PER_COLUMN, PER_ENTRY, PER_TABLE, PER_READING, PER_PRUNED = 600, 300, 400, 500, 1_500, 150, 120
+TABLES_FROM = 200  # signatures of one key before tables of its multiples are worth their making
+OUTPUT_LINES_MAX, OUTPUT_COLUMNS_MAX, PROBLEMS_MAX = 200, 400, 1_000
+
+class TamperedError(Exception):
+    """The pack is not what was signed: where, what was expected, what was found. Exit code 1."""
+    def __init__(self, check: int, where: str, expected: str, found: object) -> None:
+        super().__init__(f"{shown(where, 300)}: expected {shown(expected)}, found {shown(found)}")
+        self.check = check
+
+class UnusableError(Exception):
+    """There is nothing here that this script could judge. Exit code 2."""
+
+def need(holds: object, check: int, where: str, expected: str, found: object = "something else") -> None:
+    """Raise TamperedError unless a rule holds."""
+    if not holds:
+        raise TamperedError(check, where, expected, found)
+
+# --- text and time ----------------------------------------------------------------------------------------------------
+def shown(text: object, limit: int = 120) -> str:
+    """Return foreign text fit for any terminal: printable ASCII, the rest as escapes, cut at `limit`."""
+    plain = str(text)[: limit + 1]
+    safe = "".join(each if " " <= each <= "~" and each != "\\" else ascii(each)[1:-1] for each in plain)
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?Z")
+DAY_MS, EPOCH_DAY = 86_400_000, dt.date(1970, 1, 1).toordinal()
+
+@functools.lru_cache(maxsize=4096)
+def moment(text: str) -> int:
+    """Return RFC 3339 text in UTC as milliseconds since 1970; raise ValueError for anything else."""
+    match = TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("no time")
+    year, month, day, hour, minute, second, thousandth = (int(each or 0) for each in match.groups())
+    dt.time(hour, minute, second)  # raises where a number is out of range
+    days = dt.date(year, month, day).toordinal() - EPOCH_DAY
+    return days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + thousandth
+
+def utc(milliseconds: int) -> str:
+    """Return milliseconds since 1970 as RFC 3339 text, with thousandths only where there are any."""
+    when = dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=milliseconds)  # noqa: DTZ001  always UTC
+    return when.isoformat(timespec="milliseconds" if milliseconds % 1000 else "seconds") + "Z"
+
+def period_text(since: int, until: int) -> str:
+    """Return a half-open period; one of whole days is shown by its first and last day."""
+    if since % DAY_MS == 0 and until % DAY_MS == 0:
+        return f"{utc(since)[:10]} → {utc(until - DAY_MS)[:10]}"
+    return f"{utc(since)} → {utc(until)}"
+
+def decoded(text: str) -> bytes:
+    """Return the bytes of standard base64; any other spelling of the same bytes is a ValueError."""
+    raw = base64.b64decode(text.encode("ascii"), validate=True)
+    if base64.b64encode(raw).decode("ascii") != text:
+        raise ValueError("base64 that is not canonical")
+    return raw
+
+# --- JSON: one spelling only (docs/formats.md, section 1) -------------------------------------------------------------
+KEY_NAME = re.compile(r"[a-z0-9_.:-]{1,64}")
+FOREIGN_KEYS = ("_type", "predicateType", "payloadType")
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+
+@functools.lru_cache(maxsize=4096)
+def allowed_key(key: str) -> bool:
+    """Return whether a key may stand in a document."""
+    return bool(KEY_NAME.fullmatch(key)) or key in FOREIGN_KEYS
+
+def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; its keys must be allowed, sorted and unique."""
+    before = ""
+    for key, _ in pairs:
+        if key <= before or not allowed_key(key):
+            raise ValueError("keys that are not allowed, sorted and unique")
+        before = key
+    return dict(pairs)
+
+def json_integer(text: str) -> int:
+    """Return an integer that every reader of JSON holds exactly; fractions, exponents and NaN are none."""
+    if not re.fullmatch(r"-?[0-9]{1,16}", text) or text == "-0" or abs(int(text)) > SAFE_INTEGER:
+        raise ValueError("a number that is no integer within 2^53-1")
+    return int(text)
+JSON = json.JSONDecoder(object_pairs_hook=json_object, parse_int=json_integer,
+                        parse_float=json_integer, parse_constant=json_integer)
+
+def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
+    """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > nodes_max:
+        raise ValueError("too many values")
+    try:
+        value = JSON.decode(raw.decode("utf-8"))
+    except RecursionError:
+        raise ValueError(f"nesting deeper than {DEPTH_MAX}") from None
+    bare = STRING.sub(b"", raw)  # linear, because it is well-formed by now
+    if bare.translate(None, b" \t\r\n") != bare:
+        raise ValueError("white space between tokens")
+    steps = ((each in b"[{") - (each in b"]}") for each in bare)
+    if bare.count(b"[") + bare.count(b"{") > DEPTH_MAX and max(itertools.accumulate(steps)) > DEPTH_MAX:
+        raise ValueError(f"nesting deeper than {DEPTH_MAX}")
+    if b"\\ud" in raw or b"\\uD" in raw:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError
+    return value
+
+# --- shapes: what a document must look like ---------------------------------------------------------------------------
+# A shape is a type, a tuple of allowed values, a pattern, a dict of exactly these keys, or a function that raises.
+
+class ShapeError(ValueError):
+    """A value that does not have its shape; `path` is filled in on the way out."""
+    def __init__(self, expected: str, found: object) -> None:
+        super().__init__(expected)
+        self.expected, self.found, self.path = expected, repr(found)[:60], ""
+
+def conform(value: Any, shape: Any, name: str = "") -> None:
+    """Raise ShapeError unless a value has a shape; types are exact, so that true is no number."""
+    try:
+        kind = type(shape)
+        if kind is dict:
+            if type(value) is not dict or value.keys() != shape.keys():
+                odd = sorted(value.keys() ^ shape.keys()) if type(value) is dict else value
+                raise ShapeError("exactly the keys " + ", ".join(sorted(shape)), odd)
+            for each, inner in shape.items():
+                conform(value[each], inner, each)
+        elif kind is type and type(value) is not shape:
+            raise ShapeError({str: "text", bool: "true or false", dict: "an object"}[shape], value)
+        elif kind is tuple and (type(value) is not type(shape[0]) or value not in shape):
+            raise ShapeError("one of " + ", ".join(map(str, shape)), value)
+        elif kind is re.Pattern and (type(value) is not str or not shape.fullmatch(value)):
+            raise ShapeError(f"text like {shape.pattern}", value)
+        elif callable(shape) and kind is not type:
+            shape(value)
+    except ShapeError as error:
+        error.path = f"{name}.{error.path}" if error.path else name
+        raise
+
+def natural(value: Any, least: int = 0) -> None:
+    """Raise ShapeError unless this is a whole number from `least`."""
+    if type(value) is not int or value < least:
+        raise ShapeError(f"a number from {least}", value)
+
+def readable(read: Callable[[str], object], expected: str) -> Callable[[Any], None]:
+    """Return the shape of text that a function can read."""
+    def check(value: Any) -> None:
+        conform(value, str)
+        try:
+            read(value)
+        except ValueError:
+            raise ShapeError(expected, value) from None
+    return check
+
+def maybe(shape: Any) -> Callable[[Any], None]:
+    """Return the shape of a value that may be null."""
+    return lambda value: None if value is None else conform(value, shape)
+
+def list_of(shape: Any, most: int, least: int = 0, by_name: bool = False) -> Callable[[Any], None]:
+    """Return the shape of a list, which may have to be sorted by name, each name once."""
+    def check(value: Any) -> None:
+        if type(value) is not list or not least <= len(value) <= most:
+            raise ShapeError(f"a list of {least} to {most}", type(value).__name__)
+        for index, each in enumerate(value):
+            conform(each, shape, str(index))
+            if by_name and index and value[index - 1]["name"] >= each["name"]:
+                raise ShapeError("names sorted and unique", each["name"])
+    return check
+
+def map_of(shape: Any) -> Callable[[Any], None]:
+    """Return the shape of an object with any keys."""
+    def check(value: Any) -> None:
+        conform(value, dict)
+        for name, each in value.items():
+            conform(each, shape, name)
+    return check
+
+def document(raw: bytes, shape: Any, check: int, where: str, nodes_max: int = NODES_MAX) -> Any:
+    """Return a JSON document that has its shape, or raise TamperedError."""
+    try:
+        value = strict_json(raw, nodes_max)
+        conform(value, shape)
+    except ShapeError as error:
+        raise TamperedError(check, f"{where} {error.path}".rstrip(), error.expected, error.found) from None
+    except ValueError as error:
+        raise TamperedError(check, where, "restricted JSON", error) from None
+    return value
+
+HEX64, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}")
+FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9a-f]{16}-[1-9][0-9]{0,15}")
+A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
+positive = functools.partial(natural, least=1)
+LOG_SHAPE = {"count": positive, "first": natural, "id": LOG_ID, "keyid": FINGERPRINT, "origin": str, "size": natural}
+MANIFEST_SHAPE = {
+    "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack", "batch"),
+    "hosts": list_of({"logs": list_of(LOG_ID, LOGS_MAX), "name": str}, LOGS_MAX), "logs": list_of(LOG_SHAPE, LOGS_MAX),
+    "members": list_of({"name": str, "sha256": HEX64, "size": natural}, MEMBERS_MAX), "organisation": maybe(str),
+    "period": {"since": A_TIME, "until": A_TIME}}
+ENVELOPE_SHAPE = {"payload": IN_BASE64, "payloadType": ("application/vnd.in-toto+json",),
+                  "signatures": list_of({"keyid": FINGERPRINT, "sig": IN_BASE64}, 2, 1)}
+STATEMENT_SHAPE = {"_type": ("https://in-toto.io/Statement/v1",), "predicate": dict, "predicateType": str,
+                   "subject": list_of({"digest": {"sha256": HEX64}, "name": str}, SUBJECTS_MAX, 1, by_name=True)}
+COMMON = {
+    "agent": {"version": str}, "log": {"origin": str, "sequence": natural},
+    "clock": {"boot_id": maybe(str), "boottime_ms": maybe(natural), "synchronised": maybe(bool), "wall": A_TIME},
+    "host": {"labels": map_of(str), "machine": maybe(HEX), "name": str, "observed": ("live", "image")},
+    "receipt": maybe({"name": str, "size": natural, "time": A_TIME})}
+TABLE_SHAPE = {
+    "cost": {"bytes": natural, "cpu_ms": natural, "files": natural, "peak_kib": natural, "wall_ms": natural},
+    "coverage": ("complete", "partial", "failed", "unsupported", "disabled"), "failure": maybe(str), "gaps": natural,
+    "header": maybe(HEX64), "interval_s": maybe(positive), "name": KEY_NAME, "reasons": map_of(positive),
+    "rows": natural, "version": positive}
+PREVIOUS = maybe({"origin": str, "root": IN_BASE64, "size": natural})
+EVENT_SHAPES = {
+    "log-opened": {"previous": PREVIOUS, "why": ("first", "rotated", "restored", "cloned", "damaged", "lost")},
+    "key-rotated": {"key": IN_BASE64, "keyid": FINGERPRINT, "number": positive},
+    "pruned": {"before": A_TIME, "blobs": natural},
+    "damage": {"count": natural, "part": ("segment", "blob", "index", "checkpoint", "receipt")}}
+COLUMN = {"meaning": str, "name": KEY_NAME, "nullable": bool, "personal": bool, "type": str, "unit": maybe(str)}
+COLUMNS = list_of(COLUMN, COLUMNS_MAX, 1, by_name=True)
+HEADER_SHAPE = {"fields": COLUMNS, "key": list_of(KEY_NAME, COLUMNS_MAX), "meaning": str, "table": KEY_NAME,
+                "version": positive}
+GAP_SHAPE = {"count": positive, "detail": str, "reason": KEY_NAME, "line": maybe(natural), "source": str,
+             "source_b64": maybe(IN_BASE64)}
+
+def event_shape(value: Any) -> None:
+    """Check an event; of a kind not known here, only its name and absence are known."""
+    further = dict(value) if type(value) is dict else {}
+    conform(further.pop("kind", None), KEY_NAME, "kind")
+    conform(further.pop("absence", 0), maybe({"from": A_TIME, "reason": str, "until": A_TIME}), "absence")
+    conform(further, EVENT_SHAPES.get(value["kind"], dict))
+SNAPSHOT_TYPE, EVENT_TYPE = "urn:evidenced:snapshot:v1", "urn:evidenced:event:v1"
+RUN = {"privileged": bool, "reason": ("by-hand", "scheduled", "change")}
+TABLES = list_of(TABLE_SHAPE, SUBJECTS_MAX, 1, by_name=True)
+PREDICATES = {SNAPSHOT_TYPE: {"run": RUN, "tables": TABLES, **COMMON}, EVENT_TYPE: {"event": event_shape, **COMMON}}
+
+def statement_shape(value: Any) -> None:
+    """Check a whole statement; subjects and tables are sorted and unique."""
+    conform(value, STATEMENT_SHAPE)
+    conform(value["predicateType"], tuple(PREDICATES), "predicateType")
+    conform(value["predicate"], PREDICATES[value["predicateType"]], "predicate")
+
+# --- Ed25519, RFC 8032, strictly: what passes here passes in every library --------------------------------------------
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+SQRT_M1, SIGN = pow(2, (P - 1) // 4, P), 1 << 255
+ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+SMALL_ORDER_Y = frozenset((0, 1, P - 1, ORDER_8_Y, P - ORDER_8_Y))
+Point = Tuple[int, int, int, int]  # extended coordinates X, Y, Z, T
+NEUTRAL = (0, 1, 1, 0)
+
+def cached(point: Point) -> Point:
+    """Return a point as `add` wants its second argument."""
+    x, y, z, t = point
+    return (y - x) % P, (y + x) % P, 2 * z % P, 2 * D * t % P
+
+def add(left: Point, right: Point) -> Point:
+    """Return the sum; `right` comes from `cached`. The formula holds for all pairs of points."""
+    x, y, z, t = left
+    minus, plus, two_z, two_dt = right
+    a, b, c, d = (y - x) * minus, (y + x) * plus, t * two_dt, z * two_z
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+def point_of(raw: bytes) -> Point | None:
+    """Return the point, or None if the encoding is not canonical, not on the curve, or of small order."""
+    number = int.from_bytes(raw, "little")
+    y, sign = number % SIGN, number >> 255
+    u, v = y * y - 1, D * y * y + 1
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P  # RFC 8032, 5.1.3
+    if (v * x * x + u) % P == 0:
+        x = x * SQRT_M1 % P
+    if (v * x * x - u) % P or y >= P or y in SMALL_ORDER_Y:
+        return None
+    x = x if x % 2 == sign else P - x
+    return x, y, 1, x * y % P
+
+@functools.lru_cache(maxsize=2)  # the base point and one key: 3 MiB each
+def table_of(point: Point) -> list[list[Point]]:
+    """Return the multiples 0..255 of 256^0, 256^1, … 256^31 times a point."""
+    rows = []
+    for _ in range(32):
+        multiples = list(itertools.accumulate([cached(point)] * 256, add, initial=NEUTRAL))
+        point = multiples.pop()
+        rows.append([cached(each) for each in multiples])
+    return rows
+
+BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
+
+class Key:
+    """An Ed25519 public key that counts its signatures, and makes a table when they are many."""
+    def __init__(self, raw: bytes) -> None:
+        point = point_of(raw) if len(raw) == 32 else None  # noqa: PLR2004  RFC 8032, 5.1.5
+        if point is None:
+            raise ValueError("no strict Ed25519 public key")
+        self.raw, self.checked = raw, 0
+        self.minus = (P - point[0], point[1], 1, P - point[3])
+        digest = base64.b64encode(hashlib.sha256(SSH_PREFIX + raw).digest()).decode("ascii")
+        self.fingerprint = "SHA256:" + digest.rstrip("=")
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        """Return whether the signature is valid: S < L, no small order, the equation without cofactor."""
+        r, s = signature[:32], int.from_bytes(signature[32:], "little")
+        if len(signature) != 64 or s >= L or int.from_bytes(r, "little") % SIGN in SMALL_ORDER_Y:  # noqa: PLR2004
+            return False
+        challenge = int.from_bytes(hashlib.sha512(r + self.raw + message).digest(), "little") % L
+        self.checked += 1
+        x, y, z, _ = self.by_tables(s, challenge) if self.checked > TABLES_FROM else self.bit_by_bit(s, challenge)
+        inverse = pow(z, P - 2, P)
+        encoded = y * inverse % P + (SIGN if x * inverse % P % 2 else 0)
+        return encoded.to_bytes(32, "little") == r  # an R that is not canonical never equals an encoding
+
+    def bit_by_bit(self, s: int, challenge: int) -> Point:
+        """Return s·B - challenge·A."""
+        total, base, minus = NEUTRAL, cached(BASE), cached(self.minus)
+        choices = (None, base, minus, cached(add(BASE, minus)))
+        for bit in range(252, -1, -1):
+            total = add(total, cached(total))
+            choice = choices[(s >> bit & 1) + 2 * (challenge >> bit & 1)]
+            total = total if choice is None else add(total, choice)
+        return total
+
+    def by_tables(self, s: int, challenge: int) -> Point:
+        """Return the same from tables, twenty times as fast."""
+        total = NEUTRAL
+        for point, scalar in ((BASE, s), (self.minus, challenge)):
+            for row, digit in zip(table_of(point), scalar.to_bytes(32, "little")):
+                total = add(total, row[digit])
+        return total
+
+# --- keys and signed notes (C2SP signed-note, tlog-checkpoint, tlog-cosignature) --------------------------------------
+SPKI_PREFIX, SSH_PREFIX = bytes.fromhex("302a300506032b6570032100"), b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
+LOG_KEY, WITNESS_KEY, YEAR_10000 = b"\x01", b"\x04", 253402300800
+NOTE_NAME = re.compile(r"[^\s+]{1,200}")
+NOTE_LINE = re.compile(r"— ([^\s+]{1,200}) ([A-Za-z0-9+/]+={0,2})")
+NOTE_SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
+Note = types.SimpleNamespace  # text, origin, size, root, and signature lines as (name, key id, signature)
+WitnessKeys = Dict[Tuple[str, bytes], Any]
+
+def prefixed(raw: bytes, prefix: bytes) -> Key:
+    """Return the key behind a fixed prefix; raise ValueError if it is another."""
+    if raw[: len(prefix)] != prefix:
+        raise ValueError("not Ed25519")
+    return Key(raw[len(prefix) :])
+
+def note_key_id(name: str, kind: bytes, raw: bytes) -> bytes:
+    """Return the 4-byte key id of a signed note."""
+    return hashlib.sha256(name.encode("utf-8") + b"\n" + kind + raw).digest()[:4]
+
+def vkey_of(text: str, kind: bytes) -> tuple[str, Key]:
+    """Return (name, key) of a note verifier key; raise ValueError if it is none of this kind."""
+    name, identity, body = text.split("+", 2)
+    key = prefixed(decoded(body), kind)
+    if not NOTE_NAME.fullmatch(name) or identity != note_key_id(name, kind, key.raw).hex():
+        raise ValueError("another key id")
+    return name, key
+
+def public_key(text: str) -> Key:
+    """Return the key from SPKI PEM, an OpenSSH line or a verifier key; raise ValueError if it is none."""
+    text = text.strip()
+    if text.startswith("-----BEGIN PUBLIC KEY-----\n"):
+        return prefixed(decoded("".join(text.split("\n")[1:-1])), SPKI_PREFIX)
+    if text.startswith("ssh-ed25519 "):
+        return prefixed(decoded(text.split(" ")[1]), SSH_PREFIX)
+    return vkey_of(text, LOG_KEY)[1]
+
+def note_of(raw: bytes) -> Note:
+    """Return a checkpoint; raise ValueError with the reason for anything else."""
+    text = raw.decode("utf-8")
+    head, _, tail = text.rpartition("\n\n")
+    if any(each < " " and each != "\n" for each in text) or head.count("\n") != 2:  # noqa: PLR2004
+        raise ValueError("a control character, or not three lines above the signatures")
+    origin, size, root = head.split("\n")
+    if not NOTE_SIZE.fullmatch(size) or int(size) > SAFE_INTEGER or not NOTE_NAME.fullmatch(origin):
+        raise ValueError("an origin or size that is not allowed")
+    digest, signatures = decoded(root), tail.split("\n")
+    if len(digest) != 32 or signatures.pop() or len(signatures) > NOTE_LINES_MAX:  # noqa: PLR2004  SHA-256
+        raise ValueError("a root of another length, an end without newline, or too many signatures")
+    parsed = [note_line(each) for each in signatures]
+    return Note(text=f"{head}\n".encode(), origin=origin, size=int(size), root=digest, lines=parsed)
+
+def note_line(line: str) -> tuple[str, bytes, bytes]:
+    """Return (name, key id, signature) of a signature line; raise ValueError if it is none."""
+    match = NOTE_LINE.fullmatch(line)
+    body = decoded(match[2]) if match else b""
+    if match is None or len(body) < 5:  # noqa: PLR2004  4 bytes of key id, then a signature
+        raise ValueError("a signature line that is not allowed")
+    return match[1], body[:4], body[4:]
+
+def log_signature(note: Note, key: Key, where: str) -> bytes:
+    """Return the log's own signature, which is the first line and the only one of its name and id."""
+    mine = (note.origin, note_key_id(note.origin, LOG_KEY, key.raw))
+    own: list[bytes] = [line[2] for line in note.lines if line[:2] == mine]
+    need(len(own) == 1 and note.lines[0][:2] == mine, CHECKPOINT, where, "the log's own line first, once", len(own))
+    need(key.signed(note.text, own[0]), CHECKPOINT, where, "a valid signature of the log's key")
+    return own[0]
+
+def cosignatures(note: Note, witnesses: WitnessKeys, where: str) -> list[tuple[str, int]]:
+    """Return (witness, POSIX seconds) of each line of a witness we know; an invalid one of those is tampering."""
+    found = []
+    for name, identity, body in (line for line in note.lines[1:] if line[:2] in witnesses):
+        seconds = int.from_bytes(body[:8], "big")
+        signed = b"cosignature/v1\ntime %d\n" % seconds + note.text
+        need(witnesses[name, identity].signed(signed, body[8:]), CHECKPOINT, where, f"a valid cosignature of {name}")
+        need(0 < seconds < YEAR_10000, CHECKPOINT, where, "a time before the year 10000", seconds)
+        found.append((name, seconds))
+    return found
+
+def sshsig_holds(armour: bytes, key: Key, message: bytes) -> bool:
+    """Return whether this is an SSHSIG of the key over the message (PROTOCOL.sshsig of OpenSSH)."""
+    match = re.fullmatch(rb"-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)-----END SSH SIGNATURE-----\n", armour)
+    raw = decoded(match[1].replace(b"\n", b"").decode("ascii")) if match else b""
+    common = b"\0\0\0\x14checkpoint@evidenced\0\0\0\0\0\0\0\x06sha512"
+    expected = b"SSHSIG\0\0\0\x01\0\0\0\x33" + SSH_PREFIX + key.raw + common
+    expected += b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
+    signed = b"SSHSIG" + common + b"\0\0\0\x40" + hashlib.sha512(message).digest()
+    return raw[:-64] == expected and key.signed(signed, raw[-64:])
+
+def root_of(leaves: bytes, size: int) -> bytes:
+    """Return the root over the first `size` leaf hashes of 32 bytes (RFC 6962, 2.1)."""
+    stack: list[tuple[int, bytes]] = []  # (leaves below, hash) of full trees, largest first
+    for at in range(0, size * 32, 32):
+        count, digest = 1, leaves[at : at + 32]
+        while stack and stack[-1][0] == count:
+            digest = hashlib.sha256(b"\1" + stack.pop()[1] + digest).digest()
+            count *= 2
+        stack.append((count, digest))
+    digest = stack.pop()[1] if stack else hashlib.sha256().digest()
+    while stack:
+        digest = hashlib.sha256(b"\1" + stack.pop()[1] + digest).digest()
+    return digest
+
+# --- the container: tar, tar.gz or a folder ---------------------------------------------------------------------------
+BLOCK = 512
+MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
+
+class Member:
+    """One file of a pack, readable once; its SHA-256 is known when it has been read to its end."""
+    def __init__(self, name: str, size: int, source: Callable[[int], bytes]) -> None:
+        self.name, self.size, self.left = name, size, size
+        self.source, self.hash, self.kept = source, hashlib.sha256(), b""
+
+    def fetch(self, count: int) -> None:
+        """Add up to `count` bytes to those kept; the member must not end before its size."""
+        data = self.source(min(count, self.left))
+        need(len(data) == min(count, self.left), CONTAINER, self.name, f"{self.size} bytes", "fewer")
+        self.left -= len(data)
+        self.hash.update(data)
+        self.kept += data
+
+    def read(self, count: int) -> bytes:
+        """Return `count` bytes, fewer only at the end."""
+        if len(self.kept) < count:
+            self.fetch(count - len(self.kept))
+        piece, self.kept = self.kept[:count], self.kept[count:]
+        return piece
+
+    def line(self, limit: int) -> bytes:
+        """Return the next line without its newline; there must be one within `limit`."""
+        while b"\n" not in self.kept and len(self.kept) <= limit and self.left:
+            self.fetch(4096)
+        line, newline, self.kept = self.kept.partition(b"\n")
+        need(newline and len(line) <= limit, BLOBS, self.name, f"a line of at most {limit} bytes")
+        return line
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what is left."""
+        return iter(lambda: self.read(CHUNK), b"")
+
+    def whole(self, limit: int) -> bytes:
+        """Return the whole content, which must be no longer than `limit`."""
+        need(self.size <= limit, CONTAINER, self.name, f"at most {limit} bytes", self.size)
+        return self.read(self.size)
+
+    def finish(self) -> str:
+        """Read to the end and return the SHA-256 of the whole content in hex."""
+        collections.deque(self.chunks(), maxlen=0)
+        return self.hash.hexdigest()
+
+class Stream:
+    """The bytes of a file, or of the one gzip member in it."""
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw = raw
+        self.engine = zlib.decompressobj(31) if raw.read(2) == b"\x1f\x8b" else None
+        raw.seek(0)
+
+    def read(self, count: int) -> bytes:
+        """Return `count` bytes, fewer only at the end."""
+        if self.engine is None:
+            return self.raw.read(count)
+        pieces = []
+        while count and not self.engine.eof:
+            data = self.engine.unconsumed_tail or self.raw.read(CHUNK // 4)
+            try:
+                pieces.append(self.engine.decompress(data, count))
+            except zlib.error as error:
+                raise TamperedError(CONTAINER, "gzip", "intact data", error) from None
+            need(data or pieces[-1] or self.engine.eof, CONTAINER, "gzip", "more data", "the end of the file")
+            count -= len(pieces[-1])
+        return b"".join(pieces)
+
+class TarPack:
+    """The members of a tar, as it streams by."""
+    def __init__(self, raw: BinaryIO) -> None:
+        self.stream = Stream(raw)
+
+    def members(self) -> Iterator[Member]:
+        """Yield each member; what was left unread of it is skipped before the next."""
+        total = 0
+        while True:
+            block = self.stream.read(BLOCK)
+            if block == bytes(BLOCK):
+                break
+            member = Member(*tar_header(block), self.stream.read)
+            total += member.size
+            need(total <= TOTAL_MAX, CONTAINER, member.name, f"at most {TOTAL_MAX} bytes in all", total)
+            yield member
+            member.finish()
+            padding = self.stream.read(-member.size % BLOCK)
+            need(not padding.strip(b"\0"), CONTAINER, member.name, "zeros behind its content")
+        rest = self.stream.read(PADDING_MAX)
+        padded = rest and len(rest) % BLOCK == 0 and len(rest) < PADDING_MAX and not rest.strip(b"\0")
+        need(padded, CONTAINER, "tar", "two zero blocks, and only a few more, at the end")
+        unused = self.stream.engine.unused_data if self.stream.engine else b""
+        need(not unused and not self.stream.raw.read(1), CONTAINER, "gzip", "nothing behind the gzip member", "bytes")
+
+def tar_header(block: bytes) -> tuple[str, int]:
+    """Return (name, size) of a regular file's ustar header. Mode, owner and time mean nothing: tar may repack it."""
+    need(len(block) == BLOCK, CONTAINER, "tar", "a header or two zero blocks", "the end")
+    octal = [block[at:end].rstrip(b" \0") for at, end in ((148, 156), (124, 136))]  # GNU's binary numbers are refused
+    checksum, size = (int(each, 8) if re.fullmatch(rb"[0-7]+", each) else -1 for each in octal)
+    blank = block[:148] + b" " * 8 + block[156:]
+    need(checksum == sum(blank), CONTAINER, "tar", "a header with its checksum")
+    need(block[257:265] in (b"ustar\x0000", b"ustar  \0"), CONTAINER, "tar", "a ustar header")
+    prefix = block[345:500].rstrip(b"\0") if block[262:263] == b"\0" else b""  # GNU keeps other things there
+    name = (prefix + b"/" if prefix else b"") + block[:100].rstrip(b"\0")  # a NUL within is no allowed name
+    text, kind = name.decode("utf-8", "backslashreplace"), block[156:157]
+    need(kind in (b"0", b"\0"), CONTAINER, text, "a regular file", f"a member of type {kind!r}")
+    need(not block[157:257].strip(b"\0"), CONTAINER, text, "no link name", "one")
+    need(0 <= size <= MEMBER_MAX, CONTAINER, text, f"a size of at most {MEMBER_MAX} bytes", size)
+    return text, size
+
+class FolderPack:
+    """The members of a folder: manifest.json first, then what it lists, then what it does not."""
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.names = sorted(self.walk(), key=lambda name: (name != "manifest.json", name))
+
+    def walk(self) -> Iterator[str]:
+        """Yield the name of each file; only regular files and folders are allowed."""
+        walk = os.walk(self.folder, onerror=raise_)
+        paths = (os.path.join(base, name) for base, folders, files in walk for name in folders + files)
+        for count, path in enumerate(paths, 1):
+            mode, inside = os.lstat(path).st_mode, os.path.relpath(path, self.folder).replace(os.sep, "/")
+            plain = (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and count <= 2 * MEMBERS_MAX
+            need(plain, CONTAINER, inside, "a regular file", "another kind, or too many")
+            if stat.S_ISREG(mode):
+                yield inside
+
+    def follow(self, order: list[str]) -> None:
+        """Let the members that are still to come follow this order."""
+        place = {name: at for at, name in enumerate(order)}
+        self.names.sort(key=lambda name: (place.get(name, len(place)), name))
+
+    def members(self) -> Iterator[Member]:
+        """Yield each member; what is looked at is what was opened."""
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        while self.names:
+            name = self.names.pop(0)
+            with open(os.open(os.path.join(self.folder, *name.split("/")), flags), "rb") as stream:
+                facts = os.fstat(stream.fileno())
+                fits = stat.S_ISREG(facts.st_mode) and facts.st_size <= MEMBER_MAX
+                need(fits, CONTAINER, name, f"a file of at most {MEMBER_MAX} bytes", facts.st_size)
+                yield Member(name, facts.st_size, stream.read)
+
+def raise_(error: OSError) -> NoReturn:
+    """Raise what os.walk would pass over."""
+    raise error
+
+# --- what one run finds -----------------------------------------------------------------------------------------------
+@dataclass
+class Options:
+    """What the auditor asked for; times are milliseconds since 1970, `until` is not part of the period."""
+    fingerprints: tuple[str, ...] = ()
+    host: str | None = None
+    since: int | None = None
+    until: int | None = None
+    require: tuple[str, ...] = ()
+    witnesses: WitnessKeys = field(default_factory=dict)
+
+class Log(types.SimpleNamespace):
+    """One log of the pack: the manifest's id, origin, keyid, size, first and count, and what was found.
+
+    `seen` are the forms of key and checkpoint met, `cosigned` pairs of witness and POSIX seconds, `walls` the times of
+    the first and last entry of the main range, `opened` and `rotated` the events that open and close it.
+    """
+    def __init__(self, number: int, stated: dict[str, Any]) -> None:
+        super().__init__(number=number, **stated, key=None, protection="", note=None, signature=b"", leaves=b"",
+                         seen=[], cosigned=[], walls=[], opened=None, rotated=None, rotated_at=0)
+        self.bundles = self.entries = self.in_main = self.next_sequence = 0
+
+@dataclass
+class Host:
+    """One observed host; a name that changed keeps its machine. Readings are (time, promised seconds)."""
+    observed: str
+    names: list[str] = field(default_factory=list)
+    readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    coverage: dict[str, str] = field(default_factory=dict)
+    snapshots: int = 0
+    absences: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return shown(", once ".join(reversed(self.names[-3:]))) + (" (image)" if self.observed == "image" else "")
+
+@dataclass
+class Report:
+    """What was checked, what was found, and the exit code that follows from it."""
+    path: str
+    checks: set[int] = field(default_factory=set)  # made, and held
+    problems: list[tuple[int, int, str]] = field(default_factory=list)  # (exit code, check, text)
+    members: list[tuple[str, str]] = field(default_factory=list)
+    logs: list[Log] = field(default_factory=list)
+    hosts: list[Host] = field(default_factory=list)
+    entries: int = 0
+    blobs: int = 0
+    period: tuple[int, int] = (0, 0)
+    keys: list[tuple[str, bool]] = field(default_factory=list)  # (fingerprint, whether it was compared)
+    remarks: list[str] = field(default_factory=list)
+    unusable: str = ""
+
+    @property
+    def code(self) -> int:
+        """Return the exit code: tampered outweighs incomplete, and that unwitnessed."""
+        return UNUSABLE if self.unusable else min((code for code, _, _ in self.problems), default=OK)
+
+    def passed(self, *checks: int) -> None:
+        """Note checks that were made; one that found a problem did not hold."""
+        self.checks |= set(checks) - {check for _, check, _ in self.problems}
+
+    def problem(self, code: int, check: int, text: str) -> None:
+        """Note something that does not hold."""
+        self.checks.discard(check)
+        self.problems += [(code, check, text)] if len(self.problems) < PROBLEMS_MAX else []
+
+# --- one pack, from front to back -------------------------------------------------------------------------------------
+Entry = types.SimpleNamespace  # a signed statement's log, sequence, wall, in_main, where, group (its host) and subjects
+BY_HAND, DISABLED = -1, -2
+NULL, TEXT, MOMENT, INTEGER, BOOLEAN, EMPTY, TEXTS, MOMENTS, INTEGERS, BOOLEANS = (1 << bit for bit in range(10))
+TYPES = {"text": TEXT | MOMENT, "time": MOMENT, "int": INTEGER, "bool": BOOLEAN,
+         "list of text": EMPTY | TEXTS | MOMENTS, "list of time": EMPTY | MOMENTS, "list of int": EMPTY | INTEGERS,
+         "list of bool": EMPTY | BOOLEANS}
+RECORD = re.compile(rb"([0-9a-f]{64}) (0|[1-9][0-9]{0,9}) ([1-9][0-9]{0,9})")
+AREAS = [re.compile(each) for each in (  # in the order of the pack; (?P<log>) is a log's id
+    rf"keys/(?P<log>{LOG_ID.pattern})\.(?P<key>pem|pub|vkey|json)",
+    rf"(?P<log>{LOG_ID.pattern})/(checkpoint(?P<note>(\.(txt|sig|sshsig))?)|(?P<leaves>leaves)|entries/(?P<entries>\d+))",
+    r"blobs/(?P<blobs>[0-9]+)", r"(?P<reports>reports/.+)", r"(?P<rest>verify\.py|README\.txt)")]
+PARTS = ("key", "note", "leaves", "entries", "blobs", "reports", "rest")
+FORMS = sorted(["pem", "pub", "vkey", "json", "", ".txt", ".sig", ".sshsig", "leaves"])
+
+class Inspection:
+    """Reads one pack and fills a report. A method for each kind of member, in the order of the pack."""
+    def __init__(self, report: Report, witnesses: WitnessKeys) -> None:
+        self.report, self.witnesses = report, witnesses
+        self.manifest: dict[str, Any] = {}
+        self.logs: dict[str, Log] = {}
+        self.hosts: dict[tuple[str, str], Host] = {}
+        self.signed_names: set[tuple[str, str]] = set()  # (log id, host name)
+        # digest -> (must be there, role, role, …): what the entries name and was not met yet
+        self.named: dict[bytes, tuple[Any, ...]] = {}
+        self.last_before: dict[tuple[Any, ...], tuple[int, list[bytes]]] = {}  # (host, table) -> (time, its blobs)
+        self.headers: dict[str, dict[str, int]] = {}  # digest -> field -> allowed types
+        self.columns: dict[str, dict[str, dict[int, str]]] = {}  # header -> field -> type met -> the first blob of it
+        self.pruned: set[bytes] = set()
+        self.held = self.blob_members = 0
+        self.last_digest = ""
+
+    def hold(self, size: int) -> None:
+        """Account for memory that is kept, so that a hostile pack cannot take more than its share."""
+        self.held += size
+        if self.held > HELD_MAX:
+            raise UnusableError("expected a pack that fits into 128 MiB of memory, found more; export shorter periods")
+
+    def run(self, pack: TarPack | FolderPack) -> None:
+        """Check everything in a pack that needs nothing from outside it."""
+        members = pack.members()
+        try:
+            first = next(members, Member("nothing", 0, lambda _: b""))
+        except TamperedError as error:
+            raise UnusableError(f"expected a pack (tar, tar.gz or folder), found something else: {error}") from None
+        if first.name != "manifest.json":
+            raise UnusableError(f"expected a pack, which begins with manifest.json, found {shown(first.name)}")
+        self.read_manifest(first.whole(MANIFEST_MAX))
+        self.report.members.append((first.name, first.finish()))
+        if isinstance(pack, FolderPack):
+            pack.follow([each["name"] for each in self.manifest["members"]])
+        place = (0, 0, 0)
+        for listed in self.manifest["members"]:
+            member = next(members, Member("the end", 0, lambda _: b""))
+            same = (member.name, member.size) == (listed["name"], listed["size"])
+            need(same, MANIFEST, listed["name"], f"it here, of {listed['size']} bytes", f"{member.name}, {member.size}")
+            place = self.read_member(member, place)
+            digest = member.finish()
+            need(digest == listed["sha256"], MANIFEST, member.name, f"SHA-256 {listed['sha256']}", digest)
+            self.report.members.append((member.name, digest))
+        for extra in members:
+            need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more")
+        if place[0] <= 1:
+            self.after_logs()
+        self.after_blobs()
+
+    def read_manifest(self, raw: bytes) -> None:
+        """Check the manifest against itself; what it says of the rest is checked when that is met."""
+        where, newer = "manifest.json", re.search(rb'"format":([1-9][0-9]{0,8}),"hosts"', raw)
+        if newer and int(newer[1]) > FORMAT:
+            raise UnusableError(f"expected format {FORMAT}, found {int(newer[1])}; use a newer verify.py")
+        need(raw[-1:] == b"\n", MANIFEST, where, "a newline at its end")
+        self.manifest = manifest = document(raw[:-1], MANIFEST_SHAPE, MANIFEST, where, MANIFEST_NODES_MAX)
+        names = [each["name"] for each in manifest["members"]]
+        self.hold(PER_MEMBER * len(names))
+        for name in names:
+            allowed = MEMBER_NAME.fullmatch(name) and not {"", ".", ".."} & set(name.split("/"))
+            need(allowed or name == "README.txt", CONTAINER, name, "an allowed name")
+        unique = len({name.lower() for name in [*names, where]}) == len(names) + 1
+        need(unique, CONTAINER, where, "names that are unique in any case")
+        self.report.period = (moment(manifest["period"]["since"]), moment(manifest["period"]["until"]))
+        need(self.report.period[0] < self.report.period[1], MANIFEST, where, "a period that begins before it ends")
+        self.logs = {each["id"]: Log(number, each) for number, each in enumerate(manifest["logs"])}
+        self.report.logs = list(self.logs.values())
+        hosted = {log for host in manifest["hosts"] for log in host["logs"]}
+        once = len(self.logs) == len(manifest["logs"]) and hosted == self.logs.keys()
+        need(once, MANIFEST, where, "each log once, and with its host")
+        for log in self.report.logs:
+            need(log.first + log.count <= log.size, MANIFEST, log.id, "a main range within the log")
+
+    def read_member(self, member: Member, before: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Check one member; return its place in the layout, which must not lie before the last one's."""
+        matches = ((area, each.fullmatch(member.name)) for area, each in enumerate(AREAS))
+        area, found = next(((area, match.groupdict()) for area, match in matches if match), (0, {"log": ""}))
+        log = self.logs.get(found.get("log", ""))
+        need(log or "log" not in found, MANIFEST, member.name, "a member that the format knows")
+        part = next((part for part in PARTS if found.get(part) is not None), "")
+        place = (area, log.number if log and area == 1 else 0, PARTS.index(part))
+        need(place >= before, MANIFEST, member.name, "the order of the format")
+        if area > 1 >= before[0]:
+            self.after_logs()
+        if part == "blobs":
+            self.read_blobs(member)
+        if log:
+            reads = (self.read_key, self.read_note, self.read_leaves, self.read_entries)
+            reads[PARTS.index(part)](log, found[part], member)
+        return place
+
+    def read_key(self, log: Log, form: str, member: Member) -> None:
+        """Check one form of a log's key: the PEM comes first, the others must be the same key."""
+        raw, where = member.whole(SMALL_MAX), member.name
+        log.seen.append(form)
+        if form == "pem":
+            try:
+                log.key = public_key(raw.decode("ascii"))
+            except ValueError as error:
+                raise TamperedError(KEYS, where, "an Ed25519 public key", error) from None
+            start = hashlib.sha256(log.key.raw).hexdigest()[:16]
+            need(log.key.fingerprint == log.keyid, KEYS, where, f"the key {log.keyid}", log.key.fingerprint)
+            need(log.id.startswith(start), KEYS, where, f"a key that the log id {log.id} begins with", start)
+            need(log.origin == "evidenced/" + log.id.replace("-", "/"), KEYS, where, "the log id's origin", log.origin)
+        need(log.key, KEYS, where, "the PEM before the other forms")
+        if form == "json":
+            need(raw[-1:] == b"\n", KEYS, where, "a newline at its end")
+            shape = {"protection": ("file", "sealed", "memory")}
+            log.protection = document(raw[:-1], shape, KEYS, where)["protection"]
+        else:
+            need(re.fullmatch(key_text(form, log), raw), KEYS, where, "the log's key and nothing else")
+
+    def read_note(self, log: Log, form: str, member: Member) -> None:
+        """Check the checkpoint, or another form of its text and signature."""
+        raw, where = member.whole(SMALL_MAX), member.name
+        log.seen.append(form)
+        need(log.key and (log.note or not form), MANIFEST, where, "keys and the checkpoint before it", "none")
+        try:
+            log.note = log.note or note_of(raw)
+            same = form != ".sshsig" or sshsig_holds(raw, log.key, log.note.text)
+        except ValueError as error:
+            raise TamperedError(CHECKPOINT, where, "a signed checkpoint", error) from None
+        if not form:
+            same = (log.note.origin, log.note.size) == (log.origin, log.size)
+            need(same, CHECKPOINT, where, f"{log.origin} of size {log.size}", f"{log.note.origin} of {log.note.size}")
+            log.signature = log_signature(log.note, log.key, where)
+            log.cosigned = cosignatures(log.note, self.witnesses, where)
+        elif form in (".txt", ".sig"):
+            same = raw == (log.note.text if form == ".txt" else log.signature)
+        need(same, CHECKPOINT, where, "the same text, validly signed by the log's key")
+
+    def read_leaves(self, log: Log, form: str, member: Member) -> None:
+        """Check that the leaf hashes give the signed root."""
+        log.seen.append(form)
+        need(log.note and member.size == log.size * 32, TREE, member.name, f"{log.size} leaf hashes", member.size)
+        self.hold(member.size)
+        log.leaves = member.whole(MEMBER_MAX)
+        need(root_of(log.leaves, log.size) == log.note.root, TREE, member.name, "the root that the checkpoint signs")
+
+    def read_entries(self, log: Log, number: str, member: Member) -> None:
+        """Check a bundle of envelopes, one a line."""
+        bundle, where = f"{log.bundles:03d}", member.name
+        need(number == bundle and "leaves" in log.seen, MANIFEST, where, f"bundle {bundle} behind the leaves")
+        need(log.entries == log.bundles * BUNDLE, ENTRIES, where, f"{BUNDLE} entries in each bundle before it", "fewer")
+        log.bundles += 1
+        for count, line in enumerate(lines(member.chunks(), ENVELOPE_MAX, ENTRIES, where), 1):
+            need(count <= BUNDLE, ENTRIES, where, f"at most {BUNDLE} entries", "more")
+            self.read_envelope(log, line, f"{where} line {count}")
+        need(log.entries > (log.bundles - 1) * BUNDLE, ENTRIES, where, "entries", "none")
+
+    def read_envelope(self, log: Log, line: bytes, where: str) -> None:
+        """Check one envelope: the bytes first, then what they say, then their place in the tree."""
+        envelope = document(line, ENVELOPE_SHAPE, ENTRIES, where)
+        payload, signatures = decoded(envelope["payload"]), envelope["signatures"]
+        need(len(payload) <= PAYLOAD_MAX, ENTRIES, where, f"a payload of at most {PAYLOAD_MAX} bytes", len(payload))
+        message = b"DSSEv1 28 application/vnd.in-toto+json %d " % len(payload) + payload
+        check_signature(log.key, message, signatures[0], where)
+        statement = document(payload, statement_shape, ENTRIES, f"{where} payload")
+        predicate = statement["predicate"]
+        event = predicate.get("event", {"kind": ""})
+        signers = 2 if event["kind"] == "key-rotated" else 1
+        need(len(signatures) == signers, ENTRIES, where, f"{signers} signatures", len(signatures))
+        if signers > 1:
+            check_signature(new_key(event, where), message, signatures[1], where)
+        origin, sequence = predicate["log"]["origin"], predicate["log"]["sequence"]
+        need(origin == log.origin, RANGE, where, f"an entry of {log.origin}", origin)
+        ordered = log.next_sequence <= sequence < log.size
+        need(ordered, RANGE, where, f"an entry from {log.next_sequence} to {log.size - 1}", sequence)
+        leaf = hashlib.sha256(b"\0" + payload).digest()  # RFC 6962, 2.1
+        need(leaf == log.leaves[sequence * 32 : sequence * 32 + 32], RANGE, where, f"the leaf {sequence} of the tree")
+        log.next_sequence, log.entries = sequence + 1, log.entries + 1
+        group = (predicate["host"]["observed"], predicate["host"]["machine"] or predicate["host"]["name"])
+        subjects = {each["name"]: bytes.fromhex(each["digest"]["sha256"]) for each in statement["subject"]}
+        entry = Entry(log=log, sequence=sequence, where=where, group=group, subjects=subjects)
+        entry.in_main, entry.wall = 0 <= sequence - log.first < log.count, moment(predicate["clock"]["wall"])
+        self.take_statement(entry, predicate)
+
+    def take_statement(self, entry: Entry, predicate: dict[str, Any]) -> None:
+        """Take over from a signed statement what later checks need."""
+        if entry.in_main:
+            entry.log.walls = [*entry.log.walls[:1], entry.wall]
+            entry.log.in_main += 1
+        name = predicate["host"]["name"]
+        host = self.hosts.setdefault(entry.group, Host(entry.group[0]))
+        host.names += [] if name in host.names else [name]
+        self.signed_names.add((entry.log.id, name))
+        self.hold(PER_ENTRY)
+        if "event" in predicate:
+            self.take_event(entry, host, predicate["event"])
+            return
+        since, until = self.report.period
+        host.snapshots += entry.in_main and since <= entry.wall < until
+        subjects = sorted(name for table in predicate["tables"] for name in self.take_table(entry, host, table))
+        need(subjects == list(entry.subjects), ENTRIES, entry.where, f"the subjects {subjects}", list(entry.subjects))
+
+    def take_table(self, entry: Entry, host: Host, table: dict[str, Any]) -> list[str]:
+        """Take over what a snapshot says of one table; return the subjects that it must have."""
+        name, coverage, header = table["name"], table["coverage"], table["header"]
+        agrees = ((table["failure"] is None) != (coverage == "failed") and (header is None) == (coverage == "disabled")
+                  and (not table["rows"] or coverage in ("complete", "partial"))
+                  and (not table["gaps"] or coverage not in ("complete", "disabled"))
+                  and (table["gaps"] or coverage != "partial") and bool(table["reasons"]) == bool(table["gaps"]))
+        need(agrees, ENTRIES, entry.where, f"table {name} in agreement with itself", coverage)
+        roles: dict[str, tuple[Any, ...]] = {}
+        if coverage in ("complete", "partial"):
+            roles[name] = ("rows", table["rows"], header)
+        if coverage != "disabled":
+            roles[f"{name}.gaps"] = ("gaps", table["gaps"], tuple(sorted(table["reasons"].items())))
+        blobs = [(entry.subjects.get(subject, b""), role) for subject, role in roles.items()]
+        blobs += [(bytes.fromhex(header), ("header", 1, name, table["version"]))] if header else []
+        for digest, role in blobs:
+            self.name_blob(digest, role, entry.in_main)
+        self.hold(PER_READING if name in host.readings else PER_TABLE)
+        host.coverage[name] = coverage
+        readings = host.readings.setdefault(name, [])
+        if coverage != "failed":  # an attempt that failed is no reading
+            promise = BY_HAND if table["interval_s"] is None else table["interval_s"]
+            readings.append((entry.wall, DISABLED if coverage == "disabled" else promise))
+            last = self.last_before.get((entry.group, name), (entry.wall, []))
+            if last[0] <= entry.wall <= self.report.period[0]:
+                self.last_before[entry.group, name] = (entry.wall, [digest for digest, _ in blobs])
+        return list(roles)
+
+    def take_event(self, entry: Entry, host: Host, event: dict[str, Any]) -> None:
+        """Take over an event; the one that opens a log and the one that closes it have their places."""
+        kind, absence, log, where = event["kind"], event["absence"], entry.log, entry.where
+        need(list(entry.subjects) == ["event"], ENTRIES, where, "the subject event", list(entry.subjects))
+        pruned = event["blobs"] if kind == "pruned" else None
+        self.name_blob(entry.subjects["event"], ("event", 1, pruned), entry.in_main)
+        if absence:
+            start, end = moment(absence["from"]), moment(absence["until"])
+            need(start <= end, ENTRIES, where, "an absence that begins before it ends", absence)
+            host.absences.append((start, min(end, entry.wall), absence["reason"]))  # what is to come, it cannot know
+        need((kind == "log-opened") == (entry.sequence == 0), CHAIN, where, "log-opened first, and only there", kind)
+        if kind == "log-opened":
+            log.opened = event
+        if kind == "key-rotated":
+            need(entry.sequence == log.size - 1, CHAIN, where, "nothing behind the entry that closes a log", "entries")
+            log.rotated, log.rotated_at = event, entry.wall
+
+    def name_blob(self, digest: bytes, role: tuple[Any, ...], required: bool) -> None:
+        """Remember that an entry names a blob, as what, and whether the pack must hold it."""
+        known = self.named.get(digest, (False,))
+        if role not in known[1:]:
+            self.hold(PER_NAME)
+            known = (*known, role)
+        self.named[digest] = (known[0] or required, *known[1:])
+
+    def after_logs(self) -> None:
+        """Check what can be said once all entries were met."""
+        for log in self.report.logs:
+            need(sorted(log.seen) == FORMS, MANIFEST, log.id, "each form of key and note once, and leaves", log.seen)
+            need(log.in_main == log.count, RANGE, log.id, f"{log.count} entries from {log.first} on", log.in_main)
+        entries, stated = sum(log.entries for log in self.report.logs), self.manifest["counts"]["entries"]
+        need(stated == entries, MANIFEST, "manifest.json counts", f"{stated} entries", entries)
+        for host in self.manifest["hosts"]:
+            signed = any((log, host["name"]) in self.signed_names for log in host["logs"])
+            need(signed, MANIFEST, "manifest.json hosts", "a host that an entry names", host["name"])
+        for digest in (each for _, digests in self.last_before.values() for each in digests):
+            self.named[digest] = (True, *self.named[digest][1:])
+        self.report.entries, self.report.hosts = entries, list(self.hosts.values())
+        self.report.passed(KEYS, CHECKPOINT, TREE, ENTRIES, RANGE)
+
+    def read_blobs(self, member: Member) -> None:
+        """Check a member of blobs, record by record, each inflated no further than its stated length."""
+        number, count = f"blobs/{self.blob_members:02d}", 0
+        need(member.name == number, MANIFEST, member.name, f"{number} here")
+        self.blob_members += 1
+        while member.left or member.kept:
+            head = RECORD.fullmatch(member.line(200))
+            if head is None:
+                raise TamperedError(BLOBS, member.name, "digest, length and compressed length", "another line")
+            digest, length = head[1].decode("ascii"), int(head[2])
+            where = f"blob {digest}"
+            need(digest > self.last_digest, BLOBS, where, "digests sorted and unique", "another order")
+            need(length <= BLOB_MAX, BLOBS, where, f"at most {BLOB_MAX} bytes", length)
+            roles = self.named.pop(bytes.fromhex(digest), (False,))[1:]
+            need(roles, BLOBS, where, "a blob that an entry names", "one that nobody names")
+            self.read_blob(digest, roles, inflated(member, int(head[3]), length, digest))
+            need(member.read(1) == b"\n", BLOBS, where, "a newline behind its data")
+            self.last_digest, count = digest, count + 1
+        need(count and (count == 1 or member.size <= BLOB_MEMBER_MAX), BLOBS, member.name, "one blob, or 32 MiB", count)
+        self.report.blobs += count
+
+    def read_blob(self, digest: str, roles: tuple[tuple[Any, ...], ...], chunks: Iterable[bytes]) -> None:
+        """Check the lines of one blob in every role in which entries name it."""
+        where, kinds, before, value, count = f"blob {digest}", {role[0] for role in roles}, b"", None, 0
+        columns: dict[str, dict[int, str]] = {}
+        reasons: dict[str, int] = {}
+        for count, line in enumerate(lines(chunks, LINE_MAX, ROWS, where), 1):
+            here = f"{where} line {count}"
+            need(line >= before, ROWS, here, "lines sorted by their bytes", "another order")
+            before, value = line, document(line, GAP_SHAPE if "gaps" in kinds else dict, ROWS, here)
+            if "rows" in kinds:
+                columns = columns or {name: {} for name in value}
+                need(value.keys() == columns.keys(), ROWS, here, "the fields of the rows before it", list(value))
+                need(0 < len(value) <= COLUMNS_MAX, ROWS, here, f"1 to {COLUMNS_MAX} fields", len(value))
+                for name, each in value.items():
+                    columns[name].setdefault(type_of(each), digest)
+            if "gaps" in kinds:
+                reasons[value["reason"]] = reasons.get(value["reason"], 0) + value["count"]
+                need(len(reasons) <= REASONS_MAX, ROWS, here, f"at most {REASONS_MAX} reasons", "more")
+        for kind, expected, *further in roles:
+            need(count == expected, ROWS, where, f"{expected} lines, as signed", count)
+            if kind == "rows" and columns:
+                self.merge_columns(further[0], columns, where)
+            elif kind == "gaps":
+                need(tuple(sorted(reasons.items())) == further[0], ROWS, where, "the signed sums of reasons", reasons)
+            elif kind == "header":
+                self.take_header(digest, document(before, HEADER_SHAPE, ROWS, where), further)
+            elif kind == "event" and further[0] is not None:
+                digests = {bytes.fromhex(each.decode("ascii")) for each in re.findall(rb'"([0-9a-f]{64})"', before)}
+                need(len(digests) == further[0], ROWS, where, f"{further[0]} digests of pruned blobs", len(digests))
+                self.hold(PER_PRUNED * len(digests))
+                self.pruned |= digests
+
+    def merge_columns(self, header: str, columns: dict[str, dict[int, str]], where: str) -> None:
+        """Remember which types the fields of rows have; their header may come later in the pack."""
+        self.hold(0 if header in self.columns else PER_COLUMN * len(columns))
+        known = self.columns.setdefault(header, {name: {} for name in columns})
+        need(known.keys() == columns.keys(), ROWS, where, "the fields of other rows with its header", list(columns))
+        for name, types_met in columns.items():
+            known[name] = {**types_met, **known[name]}
+
+    def take_header(self, digest: str, value: Any, expected: list[Any]) -> None:
+        """Check a header and remember which types each of its fields may have."""
+        where, allowed = f"header {digest}", {each["name"]: TYPES.get(each["type"], 0) for each in value["fields"]}
+        need([value["table"], value["version"]] == expected, ROWS, where, f"table, version {expected}", value["table"])
+        need(all(allowed.values()), ROWS, where, f"the types {', '.join(TYPES)}")
+        need(allowed.keys() >= set(value["key"]), ROWS, where, "a key made of its fields", value["key"])
+        self.hold(PER_COLUMN * len(allowed))
+        nullable = {each["name"] for each in value["fields"] if each["nullable"]}
+        self.headers[digest] = {name: bits | NULL * (name in nullable) for name, bits in allowed.items()}
+
+    def after_blobs(self) -> None:
+        """Check rows against headers, and that nothing is missing that nobody pruned."""
+        stated, found = self.manifest["counts"]["blobs"], self.report.blobs
+        need(stated == found, MANIFEST, "manifest.json counts", f"{stated} blobs", found)
+        for header, columns in self.columns.items():
+            allowed = self.headers.get(header, {})  # one that is missing is found below
+            for name, met in columns.items() if allowed else ():
+                need(columns.keys() == allowed.keys(), ROWS, f"header {header}", "the fields of its rows", list(met))
+                for bit, blob in met.items():
+                    need(bit & allowed[name], ROWS, f"blob {blob} field {name}", "the type that its header says")
+        self.report.passed(CONTAINER, MANIFEST, BLOBS, ROWS)
+        absent = [digest for digest, known in self.named.items() if known[0]]
+        gone = sorted((digest.hex(), self.named[digest][1][0]) for digest in absent if digest not in self.pruned)
+        if len(absent) > len(gone):
+            self.report.remarks.append(f"! Pruned: {len(absent) - len(gone)} blobs are gone, as signed events say")
+        for digest_hex, kind in gone:
+            self.report.problem(INCOMPLETE, CONTENT, f"blob {digest_hex} ({kind}) is missing and was not pruned")
+        self.report.passed(CONTENT)
+
+def key_text(form: str, log: Log) -> bytes:
+    """Return a pattern of the whole file that holds a log's key in one form."""
+    body = {"pem": SPKI_PREFIX, "pub": SSH_PREFIX, "vkey": LOG_KEY}[form] + log.key.raw
+    text, name = base64.b64encode(body), f"{log.origin}+{note_key_id(log.origin, LOG_KEY, log.key.raw).hex()}+".encode()
+    frame = {"pem": (b"-----BEGIN PUBLIC KEY-----\n", b"\n-----END PUBLIC KEY-----\n"), "vkey": (name, b"\n")}
+    start, end = map(re.escape, frame.get(form, (b"ssh-ed25519 ", b"")))
+    return start + re.escape(text) + (end or rb"( [ -~]*)?\n")
+
+def check_signature(key: Key, message: bytes, signature: dict[str, str], where: str) -> None:
+    """Check one signature of an envelope; its key id is only a hint, but must be the right one."""
+    need(signature["keyid"] == key.fingerprint, ENTRIES, where, f"key id {key.fingerprint}", signature["keyid"])
+    need(key.signed(message, decoded(signature["sig"])), ENTRIES, where, f"a valid signature of {key.fingerprint}")
+
+def new_key(event: dict[str, Any], where: str) -> Key:
+    """Return the key that a rotation introduces."""
+    try:
+        key = prefixed(decoded(event["key"]), SPKI_PREFIX)
+    except ValueError as error:
+        raise TamperedError(CHAIN, where, "a new Ed25519 key", error) from None
+    need(key.fingerprint == event["keyid"], CHAIN, where, f"the new key {event['keyid']}", key.fingerprint)
+    return key
+
+def type_of(value: Any) -> int:
+    """Return the type of a field's value as one bit; a dict, or a list of other things, has none and is 0."""
+    kind = type(value)
+    if kind is str:
+        try:
+            return MOMENT if len(value) in (20, 24) and moment(value) is not None else TEXT  # the lengths of a time
+        except ValueError:
+            return TEXT
+    if kind is list:
+        kinds = {type_of(each) for each in value}
+        if kinds <= {TEXT, MOMENT}:
+            return EMPTY if not kinds else TEXTS if TEXT in kinds else MOMENTS
+        return INTEGERS if kinds == {INTEGER} else BOOLEANS if kinds == {BOOLEAN} else 0
+    return NULL if value is None else BOOLEAN if kind is bool else INTEGER if kind is int else 0
+
+def lines(chunks: Iterable[bytes], limit: int, check: int, where: str) -> Iterator[bytes]:
+    """Yield lines without their newline; none may be too long, nor the last without newline."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        longest = max(map(len, (rest, *whole)))
+        need(longest <= limit, check, where, f"lines of at most {limit} bytes", longest)
+        yield from whole
+    need(not rest, check, where, "a newline at the end", "none")
+
+def inflated(member: Member, left: int, length: int, digest: str) -> Iterator[bytes]:
+    """Yield a blob's bytes, no more than its length; it must have its digest and nothing behind it."""
+    engine, whole, total, where, piece = zlib.decompressobj(), hashlib.sha256(), 0, f"blob {digest}", b"-"
+    while not engine.eof and total <= length and (left or piece):
+        data = engine.unconsumed_tail or member.read(min(left, CHUNK))
+        left -= 0 if engine.unconsumed_tail else len(data)
+        try:
+            piece = engine.decompress(data, CHUNK)
+        except zlib.error as error:
+            raise TamperedError(BLOBS, where, "intact zlib data", error) from None
+        total += len(piece)
+        whole.update(piece)
+        yield piece
+    need(engine.eof and not engine.unused_data and not left, BLOBS, where, "zlib data of its length", "more or less")
+    need((total, whole.hexdigest()) == (length, digest), BLOBS, where, f"{length} bytes of this SHA-256")
+
+# --- logs that follow each other, and whose key is whose --------------------------------------------------------------
+def check_chain(report: Report) -> list[tuple[Log, Log]]:
+    """Check how logs follow each other; return which log vouches for which.
+
+    A closed log vouches for the next by its last entry, which both keys sign. A log whose first entry names an earlier
+    one by size and root vouches for that one. Numbers of keys rise by one, as in TUF.
+    """
+    vouches: list[tuple[Log, Log]] = []
+    numbers: dict[int, int] = {}  # of logs -> of their keys
+    for log in report.logs:
+        why = log.opened["why"] if log.opened else ""
+        older = check_opening(report, log) if log.opened else None
+        numbers.update({log.number: 1} if why == "first" else {})
+        if older is not None:
+            vouches.append((log, older))
+            if why == "rotated" and older.rotated is not None:
+                vouches.append((older, log))
+                numbers[log.number] = older.rotated["number"]
+            elif older.key.raw == log.key.raw and older.number in numbers:
+                numbers[log.number] = numbers[older.number]
+        if log.rotated and log.number in numbers:
+            number, expected = log.rotated["number"], numbers[log.number] + 1
+            need(number == expected, CHAIN, log.id, f"key number {expected}", number)
+    for log in report.logs:
+        followed = any(by is log and to.number > log.number for by, to in vouches)
+        if log.rotated and log.rotated_at < report.period[1] and not followed:
+            text = f"log {log.id} was closed for a new key; nothing in the pack ties a later log to it"
+            report.problem(INCOMPLETE, CHAIN, text)
+    report.passed(CHAIN)
+    return vouches
+
+def check_opening(report: Report, log: Log) -> Log | None:
+    """Check the entry that opens a log; return the earlier log that it proves, if that is in the pack."""
+    previous, why = log.opened["previous"], log.opened["why"]
+    fits = why not in ("first", "rotated") or (why == "first") == (not previous)
+    need(fits, CHAIN, log.id, "no log before a first one, and one before a rotated one", why)
+    if why not in ("first", "rotated"):
+        after = f" after {shown(previous['origin'])} of size {previous['size']}" if previous else ""
+        report.remarks.append(f"! New epoch: log {log.id} was begun{after}; why: {why}")
+    older = next((each for each in report.logs if previous and each.origin == previous["origin"]), None)
+    if older is None:
+        return None
+    need(older.number < log.number, CHAIN, log.id, "logs in the order in which they followed", "another order")
+    if previous["size"] > older.size:
+        text = f"log {older.id} had {previous['size']} entries when {log.id} was begun; the pack shows {older.size}"
+        report.problem(INCOMPLETE, CHAIN, text)
+        return None
+    root = root_of(older.leaves, previous["size"])
+    need(root == decoded(previous["root"]), CHAIN, log.id, f"log {older.id} as it was at {previous['size']}")
+    if why == "rotated":
+        need(older.size == previous["size"], CHAIN, older.id, f"a log closed at {previous['size']}", older.size)
+        if older.rotated:
+            new = older.rotated["keyid"]
+            need(new == log.key.fingerprint, CHAIN, log.id, f"the key {new}", log.key.fingerprint)
+            report.remarks.append(f"  Key rotated at {utc(older.rotated_at)}: log {older.id} is followed by {log.id}")
+    return older
+
+def trusted_from(report: Report, vouches: list[tuple[Log, Log]], start: list[Log]) -> set[int]:
+    """Return the numbers of all logs that those at `start` vouch for, directly or through others."""
+    found: set[int] = set()
+    while start:
+        log = start.pop()
+        if log.number not in found:
+            found.add(log.number)
+            start += [to for by, to in vouches if by is log]
+            start += [other for other in report.logs if other.key.raw == log.key.raw]  # one key, several epochs
+    return found
+
+def compare_keys(report: Report, vouches: list[tuple[Log, Log]], given: tuple[str, ...]) -> None:
+    """Compare the logs' keys with the given ones, following rotations; without one, say what to compare."""
+    matching = [log for log in report.logs if log.key.fingerprint in given]
+    known = trusted_from(report, vouches, list(matching))
+    report.keys = sorted({(log.key.fingerprint, True) for log in matching})
+    for log in reversed(report.logs):
+        if log.number not in known and given:
+            text = f"log {log.id} is signed by {log.key.fingerprint}, which nothing ties to the key you gave"
+            report.problem(TAMPERED, KEY, text)
+        elif log.number not in known:
+            report.keys.append((log.key.fingerprint, False))
+            known |= trusted_from(report, vouches, [log])
+    report.passed(*([KEY] if given else []))
+
+# --- completeness -----------------------------------------------------------------------------------------------------
+EXPLAINS = ("host-off", "agent-off", "suspended", "disk-full")
+Spans = List[Tuple[int, int]]
+
+def check_cover(report: Report, options: Options) -> tuple[int, int]:
+    """Check that the pack holds the period and host asked for; return the period that is judged."""
+    start, end = report.period
+    since = start if options.since is None else options.since
+    until = end if options.until is None else options.until
+    if not start <= since < until <= end:
+        text = f"asked for {period_text(since, until)}, the pack is of {period_text(start, end)}"
+        report.problem(INCOMPLETE, COVER, text)
+    if options.host is not None and not any(options.host in host.names for host in report.hosts):
+        report.problem(INCOMPLETE, COVER, f"host {shown(options.host)} is not in the pack")
+    for log in report.logs:
+        before = log.first > 0 and start <= log.walls[0] < end
+        behind = log.first + log.count < log.size and start <= log.walls[-1] < end
+        if before or behind:
+            text = f"log {log.id} goes on {'before' if before else 'behind'} the entries shown, perhaps in this period"
+            report.problem(INCOMPLETE, COVER, text)
+    report.passed(COVER)
+    return since, until
+
+def check_schedule(report: Report, options: Options, since: int, until: int) -> None:
+    """Check that each table of each host was read as promised; an image is judged only if it is asked for."""
+    judged = [host for host in report.hosts if host.observed == "live" and host.readings]
+    if options.host is not None or not judged:
+        judged = [host for host in report.hosts if options.host is None or options.host in host.names]
+    if not any(host.snapshots for host in judged):
+        report.problem(INCOMPLETE, SCHEDULE, "there is no snapshot in the period")
+    for host in judged:
+        missed: dict[str, list[str]] = {}
+        unpromised = False
+        absences = [(start, end) for start, end, reason in sorted(host.absences) if reason in EXPLAINS]
+        for name, readings in sorted(host.readings.items()):
+            late, by_hand = judge(sorted(readings, key=lambda reading: reading[0]), since, until, absences)
+            unpromised = unpromised or by_hand
+            for stretch in late:
+                missed.setdefault(stretch, []).append(name)
+        for stretch, names in sorted(missed.items()):
+            report.problem(INCOMPLETE, SCHEDULE, f"{host}: {listed(names)} {stretch}")
+        if unpromised:
+            text = f"{host}, " if len(judged) > 1 else ""
+            text += f"nothing is promised about the time between the {host.snapshots} snapshots"
+            report.remarks.append(f"! Read by hand: {text}")
+            if "schedule" in options.require:
+                report.problem(INCOMPLETE, SCHEDULE, f"a schedule was required; {text}")
+    report.passed(SCHEDULE)
+
+def judge(readings: Spans, since: int, until: int, absences: Spans) -> tuple[list[str], bool]:
+    """Return when the last reading was older than twice the promised interval, and whether one promised nothing."""
+    late: list[str] = []
+    by_hand, promised = False, BY_HAND
+    enabled = any(promise != DISABLED for _, promise in readings) or not readings
+    if enabled and not any(wall <= since for wall, _ in readings):
+        late.append("not read at or before the start of the period")
+    for (wall, promise), (following, _) in zip(readings, [*readings[1:], (until, 0)]):
+        end = min(following, until)
+        # a reading by hand does not take back what the schedule promised before it
+        promised = promised if promise == BY_HAND and promised != DISABLED else promise
+        if promised == DISABLED or end <= since or wall >= until:
+            continue
+        by_hand = by_hand or promised == BY_HAND
+        if promised != BY_HAND and (end - wall - covered(absences, wall, end)) // 1000 > 2 * promised:
+            late.append(f"not read from {utc(wall)} to {utc(end)}, later than promised and not explained")
+    return late, by_hand
+
+def covered(stretches: Spans, since: int, until: int) -> int:
+    """Return how much of a period lies in stretches, which are sorted and may overlap."""
+    total = 0
+    for start, end in stretches:
+        total += max(0, min(end, until) - max(start, since))
+        since = max(since, min(end, until))
+    return total
+
+def listed(names: list[str]) -> str:
+    """Return some names of tables, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004
+    return f"table{'s' * (len(names) > 1)} {', '.join(names[:5])}{more}"
+
+# --- time, and other copies of a log ----------------------------------------------------------------------------------
+def check_time(report: Report, options: Options) -> None:
+    """Say who besides the host vouches for time, and whether those who were required do."""
+    for log in report.logs:
+        for name, at in log.cosigned:
+            report.remarks.append(f"✓ Witness {shown(name)} saw {log.size} entries of log {log.id} at {utc(at * 1000)}")
+        others = len(log.note.lines) - 1 - len(log.cosigned)
+        if others:
+            report.remarks.append(f"! Not checked: {others} signatures on log {log.id}, by keys you did not name")
+        if not log.cosigned and "witness" in options.require:
+            report.problem(UNWITNESSED, WITNESS, f"a witness was required; none that you named signed log {log.id}")
+    if report.logs and all(log.cosigned for log in report.logs):
+        report.passed(WITNESS)
+    else:
+        report.remarks.append("! No witness: when it was signed, and that no other version exists, is the host's word")
+    report.remarks.append("! No timestamp of an authority (RFC 3161): this format holds none")
+    if "timestamp" in options.require:
+        report.problem(UNWITNESSED, WITNESS, "a timestamp was required; this format holds none")
+
+def check_views(reports: list[Report]) -> None:
+    """Check that packs given together show one and the same log, and that witnesses saw it only grow."""
+    usable = [report for report in reports if report.code not in (TAMPERED, UNUSABLE)]
+    pairs = itertools.combinations([(report, log) for report in usable for log in report.logs], 2)
+    for (other_report, other), (report, log) in (pair for pair in pairs if pair[0][1].origin == pair[1][1].origin):
+        small, large = sorted((log, other), key=lambda each: each.size)
+        where = f"log {log.id} of size {log.size}, and of size {other.size} in {shown(other_report.path)}"
+        if root_of(large.leaves, small.size) != small.note.root:
+            report.problem(TAMPERED, VIEW, f"split view: {where}: these are not one log")
+        shrunk = any(later > dict(large.cosigned).get(name, later) for name, later in small.cosigned)
+        if small.size < large.size and shrunk:
+            report.problem(TAMPERED, VIEW, f"a witness saw the log shrink: {where}")
+    for report in reports if len(reports) > 1 else ():
+        report.passed(VIEW)
+
+# --- all of it --------------------------------------------------------------------------------------------------------
+def verify(path: str, options: Options) -> Report:
+    """Return what was checked in one pack and what was found; nothing is raised for what is wrong with it."""
+    report = Report(path)
+    try:
+        if os.path.isdir(path):
+            Inspection(report, options.witnesses).run(FolderPack(path))
+        else:
+            with open(path, "rb") as raw:
+                Inspection(report, options.witnesses).run(TarPack(raw))
+        compare_keys(report, check_chain(report), options.fingerprints)
+        since, until = check_cover(report, options)
+        check_schedule(report, options, since, until)
+        check_time(report, options)
+        report.period = (since, until)
+    except TamperedError as error:
+        report.problem(TAMPERED, error.check, str(error))
+    except UnusableError as error:
+        report.unusable = str(error)
+    except OSError as error:
+        report.unusable = f"expected a pack that can be read, found: {error.strerror or 'an error'}"
+    return report
+
+def page(report: Report) -> list[str]:
+    """Return what people read of one pack."""
+    if report.unusable:
+        return [f"✗ Not verified: {report.unusable}"]
+    tampered = [f"✗ Tampered: {text}" for code, check, text in report.problems if code == TAMPERED and check != KEY]
+    if tampered:
+        held = ", ".join(map(str, sorted(report.checks))) or "none"
+        return [*tampered, f"  Checks that were made and held: {held} of 1 to {len(CHECKS)}"]
+    result = ["✓ Signature valid (Ed25519)", f"✓ All {report.entries} entries intact"] if report.entries else []
+    incomplete = any(code == INCOMPLETE for code, _, _ in report.problems)
+    result.append(f"{'✗ Incomplete period' if incomplete else '✓ Period'}: {period_text(*report.period)}")
+    for fingerprint, compared in report.keys:
+        ask = f"! Key not compared: {fingerprint} Compare it with the fingerprint you were given."
+        result.append(f"✓ Key compared: {fingerprint}" if compared else ask)
+    words = {TAMPERED: "Key mismatch", INCOMPLETE: "Incomplete", UNWITNESSED: "Missing"}
+    result += [f"✗ {words[code]}: {text}" for code, _, text in sorted(report.problems)]
+    result += report.remarks
+    for host in report.hosts:
+        result.append(f"  Host {host}: {len(host.readings)} tables, {host.snapshots} snapshots in the period")
+        absences = [each for each in sorted(host.absences) if each[0] < report.period[1] and each[1] > report.period[0]]
+        for start, end, reason in absences:
+            ignored = "" if reason in EXPLAINS else ", which explains nothing"
+            result.append(f"  Absent: {host}, {shown(reason)}{ignored}, {utc(start)} to {utc(end)}")
+        for word in ("failed", "partial", "disabled", "unsupported"):
+            names = sorted(name for name, coverage in host.coverage.items() if coverage == word)
+            result += [f"! Last seen {word}: {listed(names)}"] if names else []
+    result += [f"  Logs: {len(report.logs)}; the newest is {report.logs[-1].id}"] if len(report.logs) > 1 else []
+    kept = ", ".join(sorted({log.protection for log in report.logs}))
+    return [*result, f"  Private key kept in: {kept} (as the host says)", *NOT_PROVED]
+
+def as_json(report: Report) -> str:
+    """Return one pack's result as one line of JSON."""
+    results = dict.fromkeys(report.checks, "held")
+    results.update((check, "failed") for _, check, _ in report.problems)
+    checks = [{"number": at, "check": each, "result": results.get(at, "not made")} for at, each in enumerate(CHECKS, 1)]
+    problems = [{"exit": code, "check": number, "text": text} for code, number, text in report.problems]
+    logs = [{"id": log.id, "size": log.size, "first": log.first, "count": log.count} for log in report.logs]
+    keys = [{"fingerprint": fingerprint, "compared": compared} for fingerprint, compared in report.keys]
+    period = {"since": utc(report.period[0]), "until": utc(report.period[1])}
+    facts = {"file": report.path, "exit": report.code, "unusable": report.unusable or None, "checks": checks}
+    facts.update(problems=problems, entries=report.entries, blobs=report.blobs, period=period, logs=logs, keys=keys)
+    return json.dumps({**facts, "remarks": [text[2:] for text in report.remarks]})
+
+def write(stdout: TextIO, text: list[str]) -> None:
+    """Print at most 200 lines, with plain marks where the terminal has no others."""
+    marks = {"✓": "[ok]", "✗": "[FAIL]", "→": "->"}
+    try:
+        "".join(marks).encode(getattr(stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        text = [re.sub("[✓✗→]", lambda mark: marks[mark[0]], line) for line in text]
+    if len(text) > OUTPUT_LINES_MAX:
+        text = [*text[: OUTPUT_LINES_MAX - 1], f"  ... and {len(text) - OUTPUT_LINES_MAX + 1} more lines"]
+    stdout.writelines(line[:OUTPUT_COLUMNS_MAX] + "\n" for line in text)
+
+# --- the command line -------------------------------------------------------------------------------------------------
+def text_of(path: str) -> str:
+    """Return the text of a file that should hold keys."""
+    with open(path, "rb") as stream:
+        return stream.read(64 * 1024).decode("utf-8")
+
+def witnesses_of(arguments: list[str]) -> WitnessKeys:
+    """Return the witness keys that --witness gives: verifier keys, or files of them."""
+    found: dict[tuple[str, bytes], Key] = {}
+    for argument in arguments:
+        for text in text_of(argument).split("\n") if os.path.exists(argument) else [argument]:
+            if text.strip() and not text.startswith("#"):
+                name, key = vkey_of(text.strip(), WITNESS_KEY)
+                if found.setdefault((name, note_key_id(name, WITNESS_KEY, key.raw)), key).raw != key.raw:
+                    raise ValueError("two keys of one name and key id")
+    return found
+
+def limit_of(text: str | None, days: int) -> int | None:
+    """Return --since or --until in milliseconds; a date as --until means the end of that day."""
+    if text is None or "T" in text:
+        return None if text is None else moment(text)
+    return moment(f"{text}T00:00:00Z") + days * DAY_MS
+
+def options_of(argv: list[str]) -> tuple[argparse.Namespace, Options]:
+    """Return the arguments and what they ask for; what is wrong with them ends in SystemExit(2)."""
+    parser = argparse.ArgumentParser(prog="verify.py", description=(__doc__ or "").split("\n", 1)[0])
+    several = functools.partial(parser.add_argument, action="append", default=[])
+    parser.add_argument("files", nargs="+", metavar="FILE", help="tar, tar.gz or folder; several are compared")
+    several("--key", help="the fingerprint you were given, or a file with the public key")
+    several("--require", choices=("witness", "timestamp", "schedule"), help="what must be there beside signatures")
+    several("--witness", metavar="VKEY", help="a witness's verifier key, or a file of them")
+    parser.add_argument("--host", help="this host must be in the pack; completeness is judged for it alone")
+    parser.add_argument("--since", metavar="D", help="2026-01-01 or 2026-01-01T00:00:00Z")
+    parser.add_argument("--until", metavar="D", help="2026-03-31, that day included, or a time, not included")
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each pack")
+    given, what = parser.parse_args(argv), "--key"
+    try:
+        keys = tuple(key if FINGERPRINT.fullmatch(key) else public_key(text_of(key)).fingerprint for key in given.key)
+        what = "--witness"
+        witnesses = witnesses_of(given.witness)
+        what = "--since or --until"
+        since, until = limit_of(given.since, 0), limit_of(given.until, 1)
+    except (ValueError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        parser.error(f"{what}: expected what --help shows, found: {shown(reason)}")
+    return given, Options(keys, given.host, since, until, tuple(given.require), witnesses)
+
+def main(argv: list[str], stdout: TextIO) -> int:
+    """Verify the packs that the arguments name, print what was found, and return the exit code."""
+    try:
+        given, options = options_of(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else UNUSABLE
+    reports = [verify(path, options) for path in given.files]
+    check_views(reports)
+    if given.json:
+        stdout.write("".join(as_json(report) + "\n" for report in reports))
+    else:
+        heads = [[f"{shown(report.path)}:"] if len(reports) > 1 else [] for report in reports]
+        write(stdout, [line for head, report in zip(heads, reports) for line in [*head, *page(report)]])
+    return min((report.code for report in reports if report.code), default=OK)
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], sys.stdout))
