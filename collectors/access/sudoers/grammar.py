@@ -35,14 +35,20 @@ _OPERATORS: tuple[Literal["=", "+=", "-="], ...] = ("=", "+=", "-=")
 
 
 class Parser:
-    """Reads one file. `unfinished` is true afterwards if it ends inside a line that was to be continued."""
+    """Reads one file."""
 
     def __init__(self, text: str, *, options: frozenset[str] = frozenset(OPTIONS)) -> None:
         self._tokens = TokenStream(Tokenizer(text, options=options))
         self._lists = ListParser(self._tokens)
         self._included: Include | None = None  # what sudo keeps of the line at hand if it goes wrong now
         self._defined: list[Alias] = []
-        self.unfinished = False
+        self._unfinished = False
+
+    def is_unfinished(self) -> bool:
+        """Return whether the file ends inside a line that was to be continued; all statements are used up."""
+        for _ in self.statements():
+            pass
+        return self._unfinished
 
     def statements(self) -> Iterator[Statement]:
         """Yield the lines in order; blank ones and comments are passed over."""
@@ -55,7 +61,7 @@ class Parser:
         try:
             content, problem = self._entry()
         except SyntaxProblemError as error:
-            self.unfinished = not self._tokens.skip_line()
+            self._unfinished = not self._tokens.skip_line()
             kept: Content | None = self._included
             if self._defined:
                 kept = tuple(self._defined)
@@ -140,6 +146,16 @@ class Parser:
     def _alias(self, kind: AliasKind) -> Alias:
         name = self._tokens.expect("alias", what="the name of an alias, in capitals").text
         self._tokens.expect("=", what="`=` after the alias")
+        members: tuple[Member, ...] = ()
+        commands: tuple[Command, ...] = ()
         if kind == "Cmnd_Alias":
-            return Alias(kind, name, commands=self._lists.commands())
-        return Alias(kind, name, self._lists.hosts() if kind == "Host_Alias" else self._lists.users())
+            commands = self._lists.commands()
+        else:
+            members = self._lists.hosts() if kind == "Host_Alias" else self._lists.users()
+        return Alias(kind, name, self._tokens.peek().line, members, commands)
+
+
+def is_unfinished(text: str) -> bool:
+    """Return whether a file ends inside a line that was to be continued. A comment is not continued."""
+    tail = text[text.rfind("\n", 0, -1) + 1 :].partition("\0")[0]
+    return tail.rstrip(" \t\r\n").endswith("\\") and Parser(text).is_unfinished()

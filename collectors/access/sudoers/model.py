@@ -9,7 +9,7 @@ Scope = Literal["Defaults", "Defaults@", "Defaults:", "Defaults>", "Defaults!"]
 AliasKind = Literal["User_Alias", "Runas_Alias", "Host_Alias", "Cmnd_Alias"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """One entry of a list of users, groups or hosts. `name` keeps the sign that sudo reads: #, %, %:, +."""
 
@@ -18,7 +18,7 @@ class Member:
     negated: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Command:
     """One command. `arguments`: None if any are allowed, `""` (two quotes) if none are."""
 
@@ -30,7 +30,7 @@ class Command:
     """Each as `sha256:` and the digits, in hexadecimal or base64 as written; any one of them is enough."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Runas:
     """A Runas_Spec. No users at all means: as oneself, and perhaps with one of the groups."""
 
@@ -38,7 +38,7 @@ class Runas:
     groups: tuple[Member, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CommandSpec:
     """A command with what holds for it, inherited from the commands before it where sudo does so."""
 
@@ -49,7 +49,7 @@ class CommandSpec:
     """By the tag's name without NO: NOPASSWD is PASSWD, False."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Privilege:
     """On which hosts which commands."""
 
@@ -57,7 +57,7 @@ class Privilege:
     commands: tuple[CommandSpec, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UserSpec:
     """Who may do what: one line of rules."""
 
@@ -65,17 +65,19 @@ class UserSpec:
     privileges: tuple[Privilege, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Alias:
     """The definition of one alias; a Cmnd_Alias has commands, the others members."""
 
     kind: AliasKind
     name: str
+    line: int
+    """The line on which the definition ends."""
     members: tuple[Member, ...] = ()
     commands: tuple[Command, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One setting of a Defaults line."""
 
@@ -84,7 +86,7 @@ class Setting:
     value: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """One Defaults line, and whom it is bound to: members, or commands for `Defaults!`."""
 
@@ -94,7 +96,7 @@ class Defaults:
     commands: tuple[Command, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Include:
     """Another file, or every file of a folder, that is read at this place."""
 
@@ -102,7 +104,7 @@ class Include:
     folder: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Why sudo reports a line. It quotes nothing of it."""
 
@@ -114,7 +116,7 @@ class Problem:
 Content = UserSpec | Defaults | Include | tuple[Alias, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One logical line. With a problem, `content` is what sudo keeps of it all the same, or None."""
 

@@ -56,15 +56,26 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _HEX16 = r"[0-9A-Fa-f]{1,4}"
 _IPV6 = rf"(?:(?:(?:{_HEX16})?:){{2,6}}:{_IPV4}|(?:(?:{_HEX16})?:){{2,7}}(?:{_HEX16})?)"
-IPV4 = longest(
+_IPV4_FORMS = longest(
     expression(rf"{_IPV4}(?:/{_IPV4})?"),
     expression(rf"{_IPV4}/(?:3[0-2]|[12][0-9]|[0-9])"),
 )
-IPV6 = longest(
+_IPV6_FORMS = longest(
     expression(rf"(?:(?:{_HEX16})?:){{2,7}}(?:{_HEX16})?"),
     expression(rf"{_IPV6}(?:/{_IPV6})?"),
     expression(rf"{_IPV6}/(?:12[0-8]|1[01][0-9]|[1-9][0-9]|[0-9])"),
 )
+_IPV6_BEGIN = re.compile(rf"(?:{_HEX16})?:(?:{_HEX16})?:")
+
+
+def ipv4(text: str, at: int) -> int:
+    """Match an IPv4 address with an optional mask or prefix length."""
+    return _IPV4_FORMS(text, at)
+
+
+def ipv6(text: str, at: int) -> int:
+    """Match an IPv6 address with an optional mask or prefix length; most words fail its first look."""
+    return _IPV6_FORMS(text, at) if _IPV6_BEGIN.match(text, at) else -1
 
 
 def group(text: str, at: int) -> int:

@@ -52,8 +52,7 @@ class Tokenizer:
 
     def next(self) -> Token:
         """Return the next token."""
-        while self._at < len(self._text):
-            begin = self._at
+        while (begin := self._at) < len(self._text):
             rule, self._at = self._longest(begin)
             token = self._act(rule, begin)
             if token is not None:

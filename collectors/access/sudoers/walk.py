@@ -9,7 +9,7 @@ from typing import Literal, Union
 
 from collectors.access.sudoers.configuration import Configuration
 from collectors.access.sudoers.files import DEPTH, REFUSALS, Ignored, included, is_skipped, unsafe
-from collectors.access.sudoers.grammar import Parser
+from collectors.access.sudoers.grammar import Parser, is_unfinished
 from collectors.access.sudoers.model import Include, Statement
 from collectors.access.sudoers.source_text import text_of
 from collectors.contract import Gap, path_gap
@@ -68,6 +68,7 @@ class Walk:
         self._readings: Counter[str] = Counter()
         self._open: list[str] = []
         self._left = ALL_BYTES
+        self._full = False
 
     def events(self, path: str) -> Iterator[Seen | Line | Gap]:
         """Yield a file, then what stands in it and in what it includes."""
@@ -84,7 +85,9 @@ class Walk:
     def _file(self, path: str, ignored: Ignored | None) -> Steps:
         """Yield a file; `ignored` is why sudo does not come here."""
         if self._readings.total() >= FILES:
-            yield path_gap(path, "truncated", f"expected at most {FILES} files, found more")
+            if not self._full:
+                yield path_gap(path, "truncated", f"expected at most {FILES} files, found more")
+            self._full = True
             return
         self._readings[path] += 1
         if len(self._open) > DEPTH:
@@ -102,20 +105,19 @@ class Walk:
     def _read(self, content: Content, path: str, ignored: Ignored | None) -> Steps:
         refusal = self._unsafe(content.facts, "file")
         text, gaps = text_of(content)
-        parser = Parser(text)
-        statements = list(parser.statements())
+        unfinished = is_unfinished(text)
         yield Seen(self._place(path, ignored or refusal), "file", content.facts)
         yield from gaps
         if refusal:
             yield path_gap(path, "malformed", f"sudo leaves it out: {REFUSALS[refusal]}")
-        if parser.unfinished:
+        if unfinished:
             yield path_gap(path, "malformed", _UNFINISHED)
-        if not self._open and (refusal or parser.unfinished):
+        if not self._open and (refusal or unfinished):
             yield path_gap(path, "malformed", _NO_POLICY)
             refusal = "policy_refused"
         place = self._place(path, ignored or refusal)
         self._open.append(path)
-        for statement in statements:
+        for statement in Parser(text).statements():
             yield self._statement(place, statement)
         self._open.pop()
 

@@ -1,0 +1,251 @@
+"""What sudo's own programs say of sudoers text, and the same said by us, in one form."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from collectors.access.sudoers.grammar import Parser
+from collectors.access.sudoers.model import Alias, Command, CommandSpec, Defaults, Member, Setting, UserSpec
+from collectors.access.sudoers.rules import OPTIONS
+from tests.conftest import program
+
+# Debian 12 builds sudo with SELinux and without AppArmor; privileges are of Solaris.
+KNOWN = frozenset(OPTIONS) - {"APPARMOR_PROFILE", "PRIVS", "LIMITPRIVS"}
+
+Plain = Any
+_MESSAGE = re.compile(r"^[^\n:]*:(\d+):\d+: (.*)$", re.MULTILINE)
+_OF_SETTINGS = re.compile(r"defaults entry|no value specified|for option|does not take a value|invalid operator")
+_NUMBER = re.compile(r"(?:%:?)?#[0-9]+")
+# Two places where cvtsudoers 1.9.13 writes a pair into an array.
+_BARE_PAIR = re.compile(r'^(\s*)("(?:runchroot|runcwd|role|type)": .*?)(,?)$', re.MULTILINE)
+
+
+def converted(text: str) -> tuple[Plain, list[int]]:
+    """Return (what cvtsudoers makes of a text, or None, and the lines that it finds fault with)."""
+    return converted_file("-", text.encode("utf-8", "surrogateescape"))
+
+
+def _run(name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    path = program(name)
+    assert path
+    environment = {"LC_ALL": "C", "TZ": "UTC"}
+    return subprocess.run([path, *arguments], input=data, capture_output=True, check=False, env=environment, timeout=30)
+
+
+def checked(path: str) -> tuple[bool, int | None]:
+    """Return (whether visudo takes a file, the first line that it finds fault with)."""
+    done = _run("visudo", "-c", "-f", path)
+    said = _MESSAGE.findall(done.stderr.decode("utf-8", "replace"))
+    faults = [int(line) for line, message in said if "referenced but not defined" not in message]
+    return done.returncode == 0, min(faults, default=None)
+
+
+def converted_file(path: str, data: bytes = b"") -> tuple[Plain, list[int]]:
+    """Return what `converted` does, of a file and those that it includes."""
+    done = _run("cvtsudoers", "-c", "/dev/null", "-f", "json", path, data=data)
+    said = done.stderr.decode("utf-8", "replace")
+    faults = [int(line) for line, message in _MESSAGE.findall(said) if not _OF_SETTINGS.search(message)]
+    if done.returncode != 0:
+        return None, faults
+    printed = _BARE_PAIR.sub(r"\1{ \2 }\3", done.stdout.decode("utf-8", "surrogateescape"))
+    found = json.loads(printed or "{}")  # of nothing it prints nothing
+    return {
+        "defaults": [_their_defaults(each) for each in found.get("Defaults", [])],
+        "aliases": {kind: found.get(name, {}) for kind, name in _ALIASES.items()},
+        "rules": [rule for each in found.get("User_Specs", []) for rule in _their_rules(each)],
+    }, faults
+
+
+_ALIASES = {
+    "User_Alias": "User_Aliases",
+    "Runas_Alias": "Runas_Aliases",
+    "Host_Alias": "Host_Aliases",
+    "Cmnd_Alias": "Command_Aliases",
+}
+
+
+def _their_defaults(entry: Plain) -> Plain:
+    return entry.get("Binding", []), [_their_setting(each) for each in entry["Options"]]
+
+
+def _their_setting(option: Plain) -> Plain:
+    operators = {"list_add": "+=", "list_remove": "-=", "list_assign": "="}
+    operator = operators[option.get("operation", "list_assign")]
+    ((name, value),) = ((key, value) for key, value in option.items() if key != "operation")
+    if isinstance(value, bool):
+        return name, value, None
+    return name, operator, " ".join((" ".join(value) if isinstance(value, list) else str(value)).split())
+
+
+def _their_rules(entry: Plain) -> Iterator[Plain]:
+    for spec in entry["Cmnd_Specs"]:
+        said = {key: value for each in spec.get("Options", []) for key, value in each.items()}
+        said |= {key: value for each in spec.get("SELinux_Spec", []) for key, value in each.items()}
+        # Commands are merged as if ALL did not imply SETENV for itself alone.
+        beside_all = any(each.get("command") == "ALL" and "negated" not in each for each in spec["Commands"])
+        if beside_all:
+            said.pop("setenv", None)
+        for command in spec["Commands"]:
+            yield {
+                "users": entry["User_List"],
+                "hosts": entry["Host_List"],
+                "runas": (spec.get("runasusers"), spec.get("runasgroups")),
+                "said": said,
+                "command": command,
+                "beside_all": beside_all,
+            }
+
+
+def parsed(text: str) -> tuple[Plain, list[int]]:
+    """Return what `converted` does, by our parser."""
+    statements = list(Parser(text, options=KNOWN).statements())
+    defined: set[tuple[str, str]] = set()
+    aliases: dict[str, dict[str, Plain]] = {kind: {} for kind in _ALIASES}
+    found: dict[str, Plain] = {"defaults": [], "aliases": aliases, "rules": []}
+    faults = [each.problem.line for each in statements if each.problem]
+    for statement in statements:
+        content = statement.content
+        if isinstance(content, UserSpec):
+            found["rules"] += list(_our_rules(content))
+        elif isinstance(content, Defaults):
+            found["defaults"].append(_our_defaults(content))
+        elif isinstance(content, tuple):
+            for alias in content:
+                if (alias.kind, alias.name) in defined:
+                    faults.append(alias.line)
+                    break
+                defined.add((alias.kind, alias.name))
+                aliases[alias.kind][alias.name] = _our_alias(alias)
+    return found, sorted(faults)
+
+
+def _our_alias(alias: Alias) -> Plain:
+    if alias.kind == "Cmnd_Alias":
+        return [_our_command(each) for each in alias.commands]
+    names = {"User_Alias": "user", "Runas_Alias": "runas", "Host_Alias": "host"}
+    return [_our_member(each, names[alias.kind]) for each in alias.members]
+
+
+def _our_member(member: Member, of: str) -> Plain:
+    return {_our_key(member, of): _our_value(member)} | ({"negated": True} if member.negated else {})
+
+
+def _our_key(member: Member, of: str) -> str:
+    number = _NUMBER.fullmatch(member.name) is not None
+    if member.kind == "alias":
+        return {"user": "useralias", "runas": "runasalias", "group": "runasalias", "host": "hostalias"}[of]
+    if member.kind == "group":
+        return ("nonunixg" if member.name.startswith("%:") else "userg") + ("id" if number else "roup")
+    if member.kind in ("netgroup", "network"):
+        return {"netgroup": "netgroup", "network": "networkaddr"}[member.kind]
+    if of in ("host", "group"):
+        return {"host": "hostname", "group": "usergroup"}[of]
+    return "userid" if number else "username"
+
+
+def _our_value(member: Member) -> str | int:
+    name = member.name
+    if member.kind in ("group", "netgroup"):
+        name = name[1:].removeprefix(":") if member.kind == "group" else name[1:]
+    return int(name[1:]) if _NUMBER.fullmatch(name) and member.kind in ("word", "group") else name
+
+
+def _our_command(command: Command) -> Plain:
+    if command.kind == "alias":
+        said: dict[str, Plain] = {"cmndalias": command.path}
+    else:
+        said = {"command": " ".join(each for each in (command.path, command.arguments) if each is not None)}
+    said |= dict(each.split(":") for each in command.digests)
+    return said | ({"negated": True} if command.negated else {})
+
+
+_TAGS = {"PASSWD": "authenticate", "EXEC": "noexec", "MAIL": "send_mail", "FOLLOW": "sudoedit_follow"}
+
+
+def _our_rules(content: UserSpec) -> Iterator[Plain]:
+    users = [_our_member(each, "user") for each in content.users]
+    for privilege in content.privileges:
+        hosts = [_our_member(each, "host") for each in privilege.hosts]
+        for spec in privilege.commands:
+            yield {
+                "users": users,
+                "hosts": hosts,
+                "runas": _our_runas(spec),
+                "said": dict(_our_said(spec)),
+                "command": _our_command(spec.command),
+            }
+
+
+def _our_runas(spec: CommandSpec) -> Plain:
+    if spec.runas is None:
+        return None, None
+    users = [_our_member(each, "runas") for each in spec.runas.users]
+    groups = [_our_member(each, "group") for each in spec.runas.groups]
+    if not users and not groups:
+        return [{"username": ""}], None
+    return users or None, groups or None
+
+
+def _our_said(spec: CommandSpec) -> Iterator[tuple[str, Plain]]:
+    for tag, on in spec.tags.items():
+        yield _TAGS.get(tag, tag.lower()), on is not (tag == "EXEC")
+    for name, value in spec.options.items():
+        if name == "TIMEOUT":
+            yield "command_timeout", _seconds(value)
+        elif name in ("ROLE", "TYPE"):
+            if {"ROLE", "TYPE"} <= spec.options.keys():
+                yield name.lower(), value
+        elif name in ("NOTBEFORE", "NOTAFTER"):
+            yield name.lower(), _utc(value)
+        else:
+            yield {"CWD": "runcwd", "CHROOT": "runchroot"}.get(name, name.lower()), value
+
+
+def _seconds(text: str) -> int:
+    units = {"d": 86400, "h": 3600, "m": 60, "s": 1, "": 1}
+    return sum(int(number) * units[unit.lower()] for number, unit in re.findall(r"(\d+)([dhmsDHMS]?)", text))
+
+
+def _utc(text: str) -> str:
+    digits, sign, zone = [*re.split("([-+Z])", text), "", ""][:3]
+    moment = dt.datetime.strptime((digits.partition(".")[0] + "0000")[:14] + "+0000", "%Y%m%d%H%M%S%z")
+    shift = dt.timedelta(hours=int(zone[:2] or 0), minutes=int(zone[2:] or 0))
+    return (moment + (shift if sign == "-" else -shift)).strftime("%Y%m%d%H%M%SZ")
+
+
+def _our_defaults(content: Defaults) -> Plain:
+    of = {"Defaults:": "user", "Defaults>": "runas", "Defaults@": "host"}.get(content.scope, "")
+    bound = [_our_command(each) for each in content.commands] or [_our_member(each, of) for each in content.members]
+    return bound, [_our_setting(each) for each in content.settings]
+
+
+def _our_setting(setting: Setting) -> Plain:
+    if setting.operator in ("on", "off"):
+        return setting.name, setting.operator == "on", None
+    return setting.name, setting.operator, " ".join((setting.value or "").split())
+
+
+def differences(text: str, *parts: str) -> list[str]:
+    """Return where cvtsudoers and we disagree about a text, or about parts of it; nothing if they agree."""
+    theirs, their_faults = converted(text)
+    ours, our_faults = parsed(text)
+    if sorted(set(their_faults)) != sorted(set(our_faults)):
+        return [f"faults: theirs {sorted(set(their_faults))}, ours {sorted(set(our_faults))}"]
+    if theirs is None:
+        return []
+    _reconcile(theirs["rules"], ours["rules"])
+    return [
+        f"{part}: theirs {theirs[part]}, ours {ours[part]}" for part in parts or theirs if theirs[part] != ours[part]
+    ]
+
+
+def _reconcile(theirs: list[Plain], ours: list[Plain]) -> None:
+    """Take away what cvtsudoers does not say exactly: SETENV of commands that it merges with ALL."""
+    for their, our in zip(theirs, ours, strict=False):
+        if their.pop("beside_all"):
+            our["said"].pop("setenv", None)

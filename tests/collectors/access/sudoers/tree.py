@@ -1,0 +1,48 @@
+"""Small hosts with sudoers files, for tests of the walk and of the rows; no root is needed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from collectors.access.sudo_rules import TABLE, SudoRule
+from collectors.contract import Gap
+from collectors.reading.host import Host
+
+# The files of a test belong to whoever runs it: sudo.conf says that this is right.
+OURS = f"Plugin sudoers_policy sudoers.so sudoers_uid={os.geteuid()} sudoers_gid={os.getegid()}\n"
+
+
+class Tree:
+    """A root folder to put files in, and what the table makes of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.put("/etc/sudo.conf", OURS)
+
+    def put(self, path: str, text: str | bytes, mode: int = 0o440) -> None:
+        """Write a file and its folders."""
+        place = self.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode() if isinstance(text, str) else text)
+        place.chmod(mode)
+
+    def collect(self) -> tuple[list[SudoRule], list[Gap]]:
+        """Return the rows and the gaps."""
+        found = list(TABLE.collect(Host(str(self.root), secret=b"test")))
+        rows = [each for each in found if isinstance(each, SudoRule)]
+        return rows, [each for each in found if isinstance(each, Gap)]
+
+    def rows(self, kind: str = "rule") -> list[SudoRule]:
+        """Return the rows of one kind."""
+        return [row for row in self.collect()[0] if row.kind == kind]
+
+    def gaps(self) -> list[tuple[str, str, int | None]]:
+        """Return source, reason and line of each gap."""
+        return [(gap.source, gap.reason, gap.line) for gap in self.collect()[1]]
+
+
+def said(row: SudoRule, *names: str) -> tuple[Any, ...]:
+    """Return some columns of a row."""
+    return tuple(getattr(row, name) for name in names)
