@@ -81,6 +81,7 @@ def row_of(host: Host, found: Finding) -> SshAuthorizedKey:
     """Return the row of one line of a key file."""
     content, facts = found.line.content, found.facts
     path, path_b64 = shown(found.place.path)
+    options = tuple(shareable(each) for each in content.options)
     key = content.key if isinstance(content, KeyLine) else None
     comment = content.comment if isinstance(content, KeyLine) else ""
     return SshAuthorizedKey(
@@ -94,10 +95,10 @@ def row_of(host: Host, found: Finding) -> SshAuthorizedKey:
         bits=key.bits if key else None,
         signed_by=key.ca_fingerprint if key else None,
         comment_hmac=host.pseudonym(comment) if comment else None,
-        options=tuple(option_text(each) for each in content.options),
-        command=first_value(content.options, "command"),
-        from_patterns=listed(content.options, "from"),
-        principals=principals_of(content),
+        options=tuple(str(each) for each in options),
+        command=value_of(options, "command"),
+        from_patterns=listed(options, "from"),
+        principals=(text_of(content.name),) if isinstance(content, PrincipalLine) else listed(options, "principals"),
         expires=min((expiry(each.value or "") for each in content.options if each.name == "expiry-time"), default=None),
         refused=content.refused,
         match=tuple(shown(each)[0] for each in found.place.matches),
@@ -118,12 +119,9 @@ def kind_of(found: Finding) -> Literal["key", "authority", "certificate", "princ
     return "authority" if found.user is None or Option("cert-authority") in content.options else "key"
 
 
-def option_text(option: Option) -> str:
-    """Return an option as one could write it, recognised secrets redacted."""
-    if option.value is None:
-        return option.name
-    value = text_of(option.value).replace('"', r"\"")
-    return f'{option.name}="{value}"'
+def shareable(option: Option) -> Option:
+    """Return an option as it may stand in a row."""
+    return option if option.value is None else Option(option.name, text_of(option.value))
 
 
 def text_of(value: str) -> str:
@@ -131,22 +129,15 @@ def text_of(value: str) -> str:
     return redacted(shown(value)[0])
 
 
-def first_value(options: tuple[Option, ...], name: str) -> str | None:
+def value_of(options: tuple[Option, ...], name: str) -> str | None:
     """Return the value of an option that stands at most once; None without it."""
-    return next((text_of(each.value or "") for each in options if each.name == name), None)
+    return next((each.value for each in options if each.name == name), None)
 
 
 def listed(options: tuple[Option, ...], name: str) -> tuple[str, ...] | None:
     """Return the parts of an option that holds a list separated by commas; None without it."""
-    value = first_value(options, name)
+    value = value_of(options, name)
     return None if value is None else tuple(value.split(","))
-
-
-def principals_of(content: KeyLine | PrincipalLine) -> tuple[str, ...] | None:
-    """Return the names a certificate must carry one of, by this line; None if the line names none."""
-    if isinstance(content, PrincipalLine):
-        return (text_of(content.name),)
-    return listed(content.options, "principals")
 
 
 def unlisted(settings: list[Setting]) -> Iterator[Gap]:

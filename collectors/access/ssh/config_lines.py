@@ -11,6 +11,7 @@ BLANKS = " \t"
 WHITE = " \t\r\n"
 
 _DELIMITER = re.compile(r'[ \t\r\n"=]')
+_KEYWORD = re.compile(r"[a-z][a-z0-9]*", re.ASCII)
 _QUOTES = frozenset("\"'")
 _ESCAPED = frozenset("\"'\\")
 
@@ -29,7 +30,7 @@ class ConfigLine:
 def parse_config_line(text: str) -> ConfigLine | None:
     """Return the directive on one line, or None for an empty line or a comment.
 
-    Raises: MalformedError on a keyword without argument and on quotes that are not closed.
+    Raises: MalformedError on a keyword that can be none or has no argument, and on quotes that are not closed.
     """
     text = text.lstrip(" \t\r").rstrip(WHITE + "\f")
     keyword, rest = _keyword(text)
@@ -38,6 +39,8 @@ def parse_config_line(text: str) -> ConfigLine | None:
     if not keyword or keyword.startswith("#"):
         return None
     keyword = keyword.lower()
+    if not _KEYWORD.fullmatch(keyword):
+        raise MalformedError("a keyword of letters and digits", "something else")
     arguments = _whole(keyword, rest) if keyword in _WHOLE_LINE or keyword == "versionaddendum" else split(rest)
     if not arguments:
         raise MalformedError("an argument after a keyword", "none")

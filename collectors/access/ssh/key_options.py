@@ -46,6 +46,12 @@ class Option:
     name: str
     value: str | None = None
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return self.name
+        value = self.value.replace('"', r"\"")
+        return f'{self.name}="{value}"'
+
 
 def parse_options(text: str) -> tuple[Option, ...]:
     """Return the options in their order, which matters: a later one takes an earlier one back.

@@ -46,17 +46,15 @@ def parse_match(arguments: tuple[str, ...]) -> Scope:
     Raises: MalformedError on none, on one without its argument, and if `all` does not stand alone.
     """
     criteria: list[Criterion] = []
-    words = list(arguments)
-    while words:
-        name, equals, argument = words.pop(0).partition("=")
+    words = iter(arguments)
+    for word in words:
+        name, equals, argument = word.partition("=")
         name = name.lower()
-        if name in ALONE | ONLY_IN_SSH and not equals:
-            criteria.append(Criterion(name))
-            continue
-        argument = argument if equals else "".join(words[:1])
-        words = words if equals else words[1:]
-        if not argument:
-            raise MalformedError("an argument to each Match criterion", "none")
+        alone = name in ALONE | ONLY_IN_SSH
+        if not alone and not equals:
+            argument = next(words, "")
+        if (alone and equals) or (not alone and not argument):
+            raise MalformedError("an argument to each Match criterion that takes one", "another form")
         criteria.append(Criterion(name, argument))
     if not criteria or (len(criteria) > 1 and Criterion("all") in criteria):
         raise MalformedError("Match criteria, or all on its own", "something else")

@@ -34,8 +34,22 @@ def test_empty_lines_and_comments_are_passed_over(text: str) -> None:
     assert parse_config_line(text) is None
 
 
-@pytest.mark.parametrize("text", ["Port", "Port ", "Port=", "Port # 22", 'Banner "/etc/issue', "Banner 'x", '"Port 22'])
-def test_a_keyword_without_argument_and_open_quotes_are_malformed(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Port",
+        "Port ",
+        "Port=",
+        "Port # 22",
+        'Banner "/etc/issue',
+        "Banner 'x",
+        "pass:word is",
+        "-x y",
+        "Ünicode x",
+        '"Port 22',
+    ],
+)
+def test_a_keyword_without_argument_an_odd_one_and_open_quotes_are_malformed(text: str) -> None:
     with pytest.raises(MalformedError):
         parse_config_line(text)
 

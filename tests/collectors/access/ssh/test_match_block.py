@@ -35,7 +35,17 @@ def test_all_and_invalid_user_have_no_argument() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("user",), ("user", ""), ("user=",), ("all", "user", "bob"), ("group", "a", "host")]
+    "words",
+    [
+        (),
+        ("user",),
+        ("user", ""),
+        ("user=",),
+        ("all", "user", "bob"),
+        ("all=x",),
+        ("invalid-user=",),
+        ("group", "a", "host"),
+    ],
 )
 def test_a_match_line_that_sshd_refuses_is_malformed(words: tuple[str, ...]) -> None:
     with pytest.raises(MalformedError):
