@@ -19,7 +19,7 @@ from collectors.reading.host import MIB, Host
 
 FILES = 1000
 FILE_BYTES = 4 * MIB
-ALL_BYTES = 16 * MIB
+ALL_BYTES = 6 * MIB
 
 _UNFINISHED = "the file ends in a line to be continued, and sudo joins to it what it reads next; that is not shown"
 _NO_POLICY = "sudo refuses everybody, for it has no policy without this file"

@@ -45,6 +45,13 @@ def checked(path: str) -> tuple[bool, int | None]:
     return done.returncode == 0, min(faults, default=None)
 
 
+def refusal(path: str) -> str:
+    """Return the first line that cvtsudoers says of a file that it refuses."""
+    done = _run("cvtsudoers", "-c", "/dev/null", "-f", "json", path)
+    assert done.returncode != 0
+    return done.stderr.decode("utf-8", "replace").split("\n")[0]
+
+
 def converted_file(path: str, data: bytes = b"") -> tuple[Plain, list[int]]:
     """Return what `converted` does, of a file and those that it includes."""
     done = _run("cvtsudoers", "-c", "/dev/null", "-f", "json", path, data=data)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.collectors.access.sudoers.oracle import checked, converted, converted_file, differences, parsed
+from tests.collectors.access.sudoers.oracle import checked, converted, converted_file, differences, parsed, refusal
 from tests.collectors.access.sudoers.stories import FAULTY, TAKEN
 from tests.collectors.access.sudoers.texts import damaged, sudoers_texts
 from tests.collectors.access.sudoers.tree import Tree
@@ -37,6 +37,15 @@ def test_visudo_refuses_the_same_texts_and_names_the_same_first_line(story: str,
     accepted, first = checked(str(tmp_path / "sudoers"))
     faults = parsed(text)[1]
     assert (accepted, first) == (not faults, min(faults, default=None))
+
+
+def test_includes_within_each_other_end_where_sudo_ends_them(tree: Tree) -> None:
+    tree.put("/etc/sudoers", "@include 0\n")
+    for number in range(200):
+        tree.put(f"/etc/{number}", f"u{number} ALL = ALL\n@include {number + 1}\n")
+    message = refusal(str(tree.root / "etc/sudoers"))
+    (deep,) = [row.file for row in tree.rows("file") if row.ignored == "too_deep"]
+    assert message == f"cvtsudoers: {tree.root}{deep}: too many levels of includes"
 
 
 @pytest.mark.needs_root  # cvtsudoers asks that an included folder be root's
