@@ -16,6 +16,7 @@ BLANKS = " \t"
 MIN_RSA_BITS = 1024
 
 _WORDS = re.compile(r"([a-z0-9][a-z0-9@.-]{0,63})[ \t]+([^ \t]+)", re.ASCII)
+_MARKS = re.compile(r'\\"|"|[ \t]')
 # White space that base64 may hold (b64_pton(3)), a carriage return at the end of a line above all.
 _IN_BASE64 = re.compile(r"[\n\v\f\r]")
 
@@ -114,13 +115,12 @@ def _key_at(text: str) -> tuple[PublicKey, str]:
 
 def _options_end(text: str) -> int:
     """Return where the options end: at the first blank outside quotes."""
-    quoted, at = False, 0
-    while at < len(text) and (quoted or text[at] not in BLANKS):
-        if text.startswith('\\"', at):
-            at += 1
-        elif text[at] == '"':
+    quoted = False
+    for found in _MARKS.finditer(text):
+        if found.group() == '"':
             quoted = not quoted
-        at += 1
+        elif found.group() in BLANKS and not quoted:
+            return found.start()
     if quoted:
         raise MalformedError("a closing quote", "the end of the line")
-    return at
+    return len(text)
