@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
 import re
 import shlex
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.main import COMMANDS
 from docs import generate
 
 TOP = Path(__file__).parent.parent
@@ -57,8 +60,31 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_every_make_target_that_a_page_names_exists(page: str) -> None:
     known = set(re.findall(r"^([a-z-]+):.*## ", (TOP / "Makefile").read_text(), re.MULTILINE))
-    named = {target for line in commands(page) if line.startswith("make ") for target in line.split()[1:] if "=" not in target}
+    named = {
+        target
+        for line in commands(page)
+        if line.startswith("make ")
+        for target in line.split()[1:]
+        if "=" not in target
+    }
     assert named <= known
+
+
+@pytest.mark.parametrize("name", [each for each in COMMANDS if each != "verify"])
+def test_the_manual_page_names_every_option(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"agent.commands.{name.replace('-', '_')}").declare(parser)
+    page = (TOP / "docs/man/evidenced.1").read_text()
+    assert f".Cm {name}" in page
+    for option in (text for action in parser._actions for text in action.option_strings if text != "-h"):
+        assert f"Fl {option[1:]}" in page or f"| {option[1:]}" in page, option
+
+
+@pytest.mark.needs_program("groff")
+def test_the_manual_page_renders_without_a_warning() -> None:
+    page = TOP / "docs/man/evidenced.1"
+    done = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z", page], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_links_between_pages_lead_somewhere() -> None:
@@ -70,6 +96,8 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_nothing_in_the_repository_names_a_build_machine() -> None:
-    listed = subprocess.run(["git", "grep", "-nIE", r"/root/\.|/home/[a-z]+/\.pyenv"], cwd=TOP, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "grep", "-nIE", r"/root/\.|/home/[a-z]+/\.pyenv"], cwd=TOP, capture_output=True, text=True, check=False
+    )
     lines = [line for line in listed.stdout.splitlines() if "test_docs.py" not in line and "/root/.ssh" not in line]
     assert lines == []
