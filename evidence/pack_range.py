@@ -67,7 +67,7 @@ class _Survey:
     last: Place | None = None
     before: dict[tuple[str, ...], Place] = field(default_factory=dict)
     pruned: list[tuple[Place, str]] = field(default_factory=list)
-    damage: list[Place] = field(default_factory=list)
+    damage: list[tuple[Place, str]] = field(default_factory=list)
     earliest: datetime | None = None
     latest: datetime | None = None
 
@@ -113,7 +113,8 @@ def choose(source: PackSource, logs: Sequence[SignedLog], since: datetime, until
     extras = {place for place in survey.before.values() if place < main_first}
     span = _span(logs, main_first, main_last, extras)
     named = _named(source, logs, {place for places in span.values() for place in places} | extras)
-    extras |= {place for place in _explaining(source, survey, named) if place > main_last}
+    extras |= set(_explaining(source, survey, named, main_last))
+    extras -= {place for place in extras if main_first <= place <= main_last}
     return _parts(logs, main_first, main_last, extras)
 
 
@@ -135,16 +136,10 @@ def _survey(source: PackSource, logs: Sequence[SignedLog], since: datetime, unti
                 survey.last = found.place
             if survey.first is None and isinstance(found.statement, Snapshot):
                 survey.before.update(dict.fromkeys(_readings(found.statement), found.place))
-            if isinstance(found.statement, Event):
-                _note_event(survey, found.place, found.statement)
+            if isinstance(found.statement, Event) and found.statement.kind in (PRUNED, DAMAGE):
+                kind = survey.pruned if found.statement.kind == PRUNED else survey.damage
+                kind.append((found.place, found.statement.subjects()["event"]))
     return survey
-
-
-def _note_event(survey: _Survey, place: Place, event: Event) -> None:
-    if event.kind == PRUNED:
-        survey.pruned.append((place, event.subjects()["event"]))
-    elif event.kind == DAMAGE:
-        survey.damage.append(place)
 
 
 def _readings(snapshot: Snapshot) -> list[tuple[str, ...]]:
@@ -215,10 +210,10 @@ def _named(source: PackSource, logs: Sequence[SignedLog], places: set[Place]) ->
     return named
 
 
-def _explaining(source: PackSource, survey: _Survey, named: set[str]) -> Iterator[Place]:
-    """Yield the events that may say why something is missing: all damage, and what pruned a blob of the pack."""
-    yield from survey.damage
-    for place, digest in survey.pruned:
+def _explaining(source: PackSource, survey: _Survey, named: set[str], main_last: Place) -> Iterator[Place]:
+    """Yield the events that may say why something is missing: later damage, and what names a blob of the pack."""
+    yield from (place for place, _ in survey.damage if place > main_last)
+    for place, digest in (*survey.damage, *survey.pruned):
         stored = source.stored_blob(digest)
         details = inflated(stored, MAX_BYTES) if stored is not None else None
         # Details that cannot be asked any more may have named one of ours.

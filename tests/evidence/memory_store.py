@@ -54,6 +54,8 @@ class MemoryStore:
     def __init__(self, key: PrivateKey = AGENT) -> None:
         self._logs = [Log(key, 1)]
         self.blobs: dict[str, bytes] = {}
+        self.rows: set[str] = set()
+        """The digests of rows and gaps: what a prune may take."""
         self.event("log-opened", {"previous": None, "why": "first"}, {}, "2025-12-01T00:00:00.000Z")
 
     @property
@@ -76,6 +78,7 @@ class MemoryStore:
     def snapshot(self, collected: Sequence[Collected], wall: str, seen: Observation | None = None) -> None:
         for each in collected:
             self.keep(*each.blobs().values(), *([each.header] if each.header is not None else []))
+            self.rows |= {statement.digest(blob) for blob in each.blobs().values()}
         self.append(statement.snapshot(collected, self.context(wall, seen)))
 
     def event(self, kind: str, fields: dict[str, Any], details: dict[str, Any], wall: str) -> None:

@@ -141,7 +141,15 @@ def test_the_event_that_pruned_a_blob_of_the_pack_is_an_extra() -> None:
     assert chosen(made, 2, 4) == [(1, 4, (0, 6))]
 
 
-def test_damage_is_always_told() -> None:
+def test_an_earlier_event_that_pruned_a_blob_of_the_pack_is_an_extra_too() -> None:
+    made = store(1, 2)
+    made.prune([statement.digest(users().rows)], wall(3))
+    for day in (4, 5, 6):
+        made.snapshot([users(name="other")], wall(day))
+    assert chosen(made, 6, 7) == [(5, 2, (0, 2, 3))]
+
+
+def test_later_damage_is_always_told() -> None:
     made = store(1, 2, 3, 4, 5)
     made.event("damage", {"part": "segment", "count": 1}, {}, wall(20))
     assert chosen(made, 2, 4) == [(1, 4, (0, 6))]
