@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import struct
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 MNT_DETACH = 2
+AUTOFS_IOC_CATATONIC = 0x9361
+PATIENCE_S = 5.0
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,15 +34,31 @@ def _mounted(fstype: str, target: Path, options: str) -> Iterator[None]:
 
 
 @contextmanager
+def _freed_in_time(free: Callable[[], object]) -> Iterator[None]:
+    """Let go of whoever waits after a while, so that a test of a reader that does wait fails, and does not hang."""
+    timer = threading.Timer(PATIENCE_S, free)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@contextmanager
 def hung_fuse(target: Path) -> Iterator[None]:
     """Mount a FUSE file system whose server never says a word: whoever touches it waits for ever."""
-    server = os.open("/dev/fuse", os.O_RDWR)
+    server, nothing = os.open("/dev/fuse", os.O_RDWR), os.open("/dev/null", os.O_RDONLY)
     try:
-        with _mounted("fuse", target, f"fd={server},rootmode=40000,user_id=0,group_id=0"):
+        with (
+            _mounted("fuse", target, f"fd={server},rootmode=40000,user_id=0,group_id=0"),
+            _freed_in_time(lambda: os.dup2(nothing, server)),
+        ):
             _greet(server)
             yield
     finally:
         os.close(server)
+        os.close(nothing)
 
 
 def _greet(server: int) -> None:
@@ -53,11 +73,16 @@ def hung_autofs(target: Path) -> Iterator[None]:
     """Mount an autofs whose daemon never mounts anything: whoever looks for a name in it waits for ever."""
     daemon = subprocess.Popen(["sleep", "600"], start_new_session=True)
     reading, writing = os.pipe()
+    folder = -1
     try:
         with _mounted("autofs", target, f"fd={writing},pgrp={daemon.pid},minproto=5,maxproto=5,indirect"):
             os.close(writing)
-            yield
+            folder = os.open(target, os.O_RDONLY)
+            with _freed_in_time(lambda: fcntl.ioctl(folder, AUTOFS_IOC_CATATONIC)):
+                yield
     finally:
+        if folder >= 0:
+            os.close(folder)
         os.close(reading)
         os.kill(daemon.pid, signal.SIGKILL)
         daemon.wait()
