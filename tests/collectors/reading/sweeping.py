@@ -29,13 +29,14 @@ def swept(
     budget: Budget | None = None,
     route: Plan | None = None,
     users: frozenset[int] = frozenset({0}),
+    help_from: int = 0,
 ) -> Harvest:
     """Return what a walk of a folder brings home; two workers share it from its first folders on."""
     route = route or Plan((Start("/"),), Points(), ())
     question = Question(interests, users, users)
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
-        return walk(question, route, budget or Budget(), fd, workers=workers, help_from=0)
+        return walk(question, route, budget or Budget(), fd, workers=workers, help_from=help_from)
     finally:
         os.close(fd)
 
