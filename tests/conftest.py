@@ -87,7 +87,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if the skips are not the expected ones."""
     if not session.config.getoption("--listed-skips") or hasattr(session.config, "workerinput"):
         return
-    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     ran = {report.nodeid for kind in ("passed", "failed") for report in terminal.stats.get(kind, [])}
     if unlisted(skips(terminal), ran) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
