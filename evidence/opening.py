@@ -53,7 +53,7 @@ class Opening:
 def decide(layout: Layout, opening: Opening) -> Continued | Plan:
     """Return the log to continue, or the plan of the one to open. Raises: OSError, StateError."""
     identity = _identity(layout) or _rebuilt_identity(layout)
-    secret = _secret(layout, identity)
+    secret = _secret(layout, None if identity is None else identity.secret)
     if identity is None:
         return _without_identity(layout, opening.machine)
     finish(layout, identity)
@@ -62,8 +62,7 @@ def decide(layout: Layout, opening: Opening) -> Continued | Plan:
         return _new_key(layout, identity, "damaged", opening.machine)
     if None not in (identity.machine, opening.machine) and identity.machine != opening.machine:
         return _new_key(layout, identity, "cloned", opening.machine)
-    remade = secret is None
-    if not remade and identity.inode != identities.inode(layout.keys):
+    if secret is not None and identity.inode != identities.inode(layout.keys):
         # A backup that was put back knows neither how far the log went nor how many epochs there were.
         return _new_key(layout, identity, "restored", opening.machine)
     identity = _remembered(layout, identity, opening.machine)
@@ -87,45 +86,37 @@ def _rebuilt_identity(layout: Layout) -> Identity | None:
     epochs = [each for each in log_ids(layout.logs) if key is not None and each.startswith(key.public.id16 + "-")]
     if key is None or not epochs:
         return None
+    _secret(layout, None)
     identity = Identity(
         format=identities.FORMAT,
         key=key.public.id16,
         number=1 + keyring.retired_count(layout.keys),
         epoch=max(int(each.partition("-")[2]) for each in epochs),
         machine=None,
-        secret=identities.secret_check(_kept_secret(layout) or identities.make_secret(layout.keys)),
+        secret=identities.secret_check(identities.secret(layout.keys)),
         inode=identities.inode(layout.keys),
     )
     identities.save(layout.keys, identity)
     return identity
 
 
-def _kept_secret(layout: Layout) -> bytes | None:
-    """Return the secret, None if it is not there or cannot be one."""
+def _secret(layout: Layout, remembered: str | None) -> bytes | None:
+    """Return the secret if it is the one that was remembered; else put a new one in its place and return None."""
     try:
-        return identities.secret(layout.keys)
+        data = identities.secret(layout.keys)
     except FileNotFoundError:
-        return None
+        found = "no file"
     except DamageError as error:
-        _set_secret_aside(layout, error.found)
-        return None
-
-
-def _set_secret_aside(layout: Layout, found: str) -> None:
+        found = error.found
+    else:
+        if remembered in (None, identities.secret_check(data)):
+            return data
+        found = "other bytes than were remembered"
     finding = Finding(part="secret", where=f"keys/{identities.SECRET}", found=found, count=1)
-    layout.quarantine.take(layout.keys, identities.SECRET, finding)
-
-
-def _secret(layout: Layout, identity: Identity | None) -> bytes | None:
-    """Return the secret that was remembered; None if it was lost and a new one is in its place."""
-    data = _kept_secret(layout)
-    if data is not None and (identity is None or identity.secret == identities.secret_check(data)):
-        return data
-    if identity is not None and data is None:
-        finding = Finding(part="secret", where=f"keys/{identities.SECRET}", found="no file", count=1)
+    if layout.keys.facts(identities.SECRET) is not None:
+        layout.quarantine.take(layout.keys, identities.SECRET, finding)
+    elif remembered is not None:
         layout.quarantine.note(finding)
-    elif identity is not None:
-        _set_secret_aside(layout, "other bytes than were remembered")
     identities.make_secret(layout.keys)
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any
@@ -57,32 +58,39 @@ def _epoch(log_id: str) -> int:
 
 
 def _opened(logs: Folder, log_id: str) -> tuple[str, str | None]:
-    """Return the clock in the first entry of a log and the log it names, as far as they can be read."""
+    """Return the clock in the first entry that can be read, and the log that comes before by its word."""
+    body = _first_body(logs, log_id)
     try:
-        statement = statement_of(payload_of(_first_body(logs, log_id)))
-    except (DamageError, FileNotFoundError):
+        statement = None if body is None else statement_of(payload_of(body))
+    except DamageError:
+        statement = None
+    if statement is None:
         return "", None
     previous: Any = statement.predicate.event.get("previous") if isinstance(statement, Event) else None
     origin = previous.get("origin") if isinstance(previous, dict) else None
     return statement.predicate.clock.wall, id_of(origin) if isinstance(origin, str) else None
 
 
-def _first_body(logs: Folder, log_id: str) -> bytes:
-    log = logs.folder(log_id)
-    try:
+def _first_body(logs: Folder, log_id: str) -> bytes | None:
+    with contextlib.ExitStack() as stack:
+        log = logs.folder(log_id)
+        stack.callback(log.close)
+        if log.facts(SEGMENTS) is None:
+            return None
         segments = log.folder(SEGMENTS)
-        try:
-            descriptor = segments.open(segment.name_of(0), os.O_RDONLY)
-        finally:
-            segments.close()
-    finally:
-        log.close()
+        stack.callback(segments.close)
+        firsts = (segment.first_of(name) for name in segments.names())
+        bodies = (_first_in(segments, log_id, first) for first in firsts if first is not None)
+        return next((body for body in bodies if body is not None), None)
+
+
+def _first_in(segments: Folder, log_id: str, first: int) -> bytes | None:
+    """Return the body of the first whole entry near the beginning of a segment."""
+    descriptor = segments.open(segment.name_of(first), os.O_RDONLY)
     try:
         data = read_all(descriptor, _FIRST_BYTES)
     finally:
         os.close(descriptor)
-    start = segment.body_start(data, origin_of(log_id), 0, log_id)
-    for each in segment.frames(data, 0, start or 0):
-        if isinstance(each, segment.Frame) and each.sequence == 0:
-            return each.body
-    raise DamageError(log_id, "its first entry", "other bytes")
+    start = segment.body_start(data, origin_of(log_id), first, segments.where(segment.name_of(first)))
+    frames = (each for each in segment.frames(data, first, start or 0) if isinstance(each, segment.Frame))
+    return next((each.body for each in frames if each.lost_leaf is None), None)

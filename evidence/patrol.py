@@ -106,9 +106,8 @@ class Patrol:
 
         The last segment of the log that goes on was read when it was opened.
         """
-        if log_id == self.current:
-            return firsts
-        return [*firsts, *([len(self._rows(log_id))] if firsts else [])]
+        firsts = firsts if firsts[:1] == [0] else [0, *firsts]
+        return firsts if log_id == self.current else [*firsts, len(self._rows(log_id))]
 
     def _checkpoint(self, log_id: str) -> int:
         """Compare the signatures of a closed log with its key, and put the copies in place of damaged ones."""

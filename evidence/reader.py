@@ -147,11 +147,11 @@ class StoreReader:
         with self._segments(log_id) as segments:
             firsts = scan.firsts(segments)
             for first, behind in zip(firsts, [*firsts[1:], size], strict=True):
-                if first < stop and behind > start:
+                if first <= start < min(behind, stop):
                     found = scan.read(segments, origin_of(log_id), first)
-                    for at in range(max(first, start), min(behind, stop)):
+                    for at in range(start, min(behind, stop)):
                         yield _entry(found, at, segments)
-                    start = max(start, min(behind, stop))
+                    start = min(behind, stop)
         if start < stop:
             raise DamageError(log_id, f"entry {start}", "no segment that holds it", _MEND)
 

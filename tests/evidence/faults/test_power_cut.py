@@ -1,0 +1,101 @@
+"""S3: the power goes at any moment; what was not synced is lost, torn or out of order; no promise is broken."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from evidence.log import EvidenceStore
+from tests.evidence.faults.injection import adopt, checkpoints, copied, judge
+from tests.evidence.faults.power_cut import Recorder, image, recording, settled
+from tests.evidence.store_parts import SEEN, START, table, ticking
+
+Work = Callable[[EvidenceStore, Recorder], None]
+ODDS = (0.0, 0.7)
+"""How kind the disk is to what was not synced: all of it is lost, or some of it. (All kept is a kill: S1.)"""
+
+
+def append(store: EvidenceStore, disk: Recorder) -> None:
+    for at in range(2):
+        entry = store.append_snapshot([table("users", b'{"n":%d}' % at), table("fresh", b"[%d]" % at)], SEEN)
+        disk.promised.append((entry.origin, entry.sequence, entry.leaf_hash.hex()))
+
+
+def rotate(store: EvidenceStore, disk: Recorder) -> None:
+    entry = store.rotate(SEEN)
+    disk.promised.append((entry.origin, entry.sequence, entry.leaf_hash.hex()))
+
+
+def prune(store: EvidenceStore, disk: Recorder) -> None:
+    assert store.prune(START + timedelta(days=3650), SEEN)
+    append(store, disk)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", [append, rotate, prune])
+@pytest.mark.parametrize("first", [False, True], ids=["later", "first-start"])
+def test_after_a_power_cut_at_any_moment_every_promise_holds(
+    template: Path, scratch: Path, work: Work, *, first: bool
+) -> None:
+    if first and work is prune:
+        pytest.skip("nothing to prune at the first start")
+    place = scratch / "disk"
+    place.mkdir()
+    if not first:
+        copied(template, place / "state")
+    state = place / "state" if not first else place
+    with recording(state) as disk, opened(place / "state") as store:
+        work(store, disk)
+    chance = random.Random(20260101)  # noqa: S311  the same cuts in each run
+    cut = scratch / "cut"
+    for moment in disk.moments:
+        image(settled(moment), disk.root, cut, chance, 1.0)
+        seen = checkpoints(cut / "disk" / "state") if first else checkpoints(cut / "state")
+        for odds in ODDS:
+            image(moment, disk.root, cut, chance, odds)
+            left = cut / "disk" / "state" if first else cut / "state"
+            with contextlib.suppress(FileNotFoundError):
+                adopt(left)
+            judge(left, list(moment.promised), seen)
+
+
+def opened(state: Path) -> EvidenceStore:
+    return EvidenceStore.open(str(state), machine="aa" * 32, clock=ticking(), wait_s=0)
+
+
+def test_the_disk_of_these_tests_really_forgets(template: Path, scratch: Path) -> None:
+    """A store that never syncs must fail the test above, or it proves nothing."""
+    place = scratch / "disk"
+    place.mkdir()
+    state = copied(template, place / "state")
+    with recording(state) as disk, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _descriptor: None)
+        with opened(state) as store:
+            append(store, disk)
+    image(disk.moments[-1], disk.root, scratch / "cut", random.Random(1), 0.0)  # noqa: S311
+    adopt(scratch / "cut" / "state")
+    with pytest.raises((AssertionError, IndexError, KeyError)):
+        judge(scratch / "cut" / "state", disk.promised, [])
+
+
+@pytest.mark.slow
+def test_ten_thousand_entries_are_ready_within_two_seconds_also_without_the_index(scratch: Path) -> None:
+    state = scratch / "state"
+    with opened(state) as store:
+        for at in range(10_000):
+            store.append_event("note", {"n": at}, {}, SEEN)
+    times = []
+    for removed in (False, True):
+        if removed:
+            (state / "index.sqlite").unlink()
+        begun = time.perf_counter()
+        with opened(state) as store:
+            pass
+        times.append(time.perf_counter() - begun)
+    assert max(times) < 2, times
