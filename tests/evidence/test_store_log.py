@@ -1,0 +1,208 @@
+"""What the store promises when nothing goes wrong: order, rotation, retention, reading beside a writer."""
+
+from __future__ import annotations
+
+import multiprocessing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from evidence import dsse, sshsig, tree
+from evidence.errors import FormatError, LimitError, StateError
+from evidence.keys import PublicKey
+from evidence.log import EvidenceStore
+from evidence.predicates import Event, Snapshot
+from evidence.reader import StoreReader
+from evidence.statement import Observation
+from evidence.tree import verify_inclusion
+from tests.evidence.store_parts import SEEN, START, table, ticking
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    return str(tmp_path / "state")
+
+
+def opened(state: str, **more: timedelta) -> EvidenceStore:
+    return EvidenceStore.open(state, machine="aa" * 32, clock=ticking(**more))
+
+
+def reading(state: str) -> StoreReader:
+    return EvidenceStore.read(state)
+
+
+def test_entries_come_back_signed_and_in_order_and_each_can_be_proved(state: str) -> None:
+    with opened(state) as store:
+        done = [store.append_snapshot([table("users", b'{"n":%d}' % at)], SEEN) for at in range(5)]
+    assert [each.sequence for each in done] == [1, 2, 3, 4, 5]
+    with reading(state) as reader:
+        (log,) = reader.logs()
+        entries = list(reader.entries(log.id))
+        key = reader.public_key(log.id)
+        for each in entries:
+            assert each.envelope is not None
+            dsse.verify(dsse.decode(each.envelope), [key])
+            proof = reader.inclusion(log.id, each.sequence)
+            verify_inclusion(each.leaf, each.sequence, log.size, proof.hashes, proof.checkpoint.root)
+        sshsig.verify(reader.sshsig(log.id), reader.signed_size(log.id).text().encode(), key)
+        assert [each.leaf for each in entries[1:]] == [each.leaf_hash for each in done]
+        assert [each.sequence for each in reader.entries(log.id, 2, 4)] == [2, 3]
+        snapshot = entries[3].statement
+        assert isinstance(snapshot, Snapshot)
+        assert reader.blob(snapshot.subjects()["users"]) == b'{"n":2}\n'
+
+
+def test_an_unchanged_table_is_stored_once(state: str) -> None:
+    with opened(state) as store:
+        store.append_snapshot([table("users", b"{}")], SEEN)
+        before = sorted(Path(state, "blobs").rglob("*"))
+        store.append_snapshot([table("users", b"{}")], SEEN)
+    assert sorted(Path(state, "blobs").rglob("*")) == before
+
+
+def test_what_contradicts_itself_is_refused_before_anything_is_written(state: str) -> None:
+    with opened(state) as store:
+        store.append_snapshot([table()], SEEN)
+        with pytest.raises(FormatError, match="each table once"):
+            store.append_snapshot([table(), table()], SEEN)
+        with pytest.raises(LimitError, match="at most 61440 bytes"):
+            store.append_event("note", {"text": "x" * 70_000}, {}, SEEN)
+        assert store.append_snapshot([table()], SEEN).sequence == 2
+
+
+def test_a_clock_that_jumps_changes_no_order(state: str) -> None:
+    with opened(state, step=timedelta(days=-3650)) as store:
+        assert [store.append_snapshot([table()], SEEN).sequence for _ in range(3)] == [1, 2, 3]
+    with reading(state) as reader:
+        walls = [each.wall for each in reader.entries(reader.logs()[0].id)]
+    assert walls == sorted(walls, key=str, reverse=True)
+
+
+def test_segments_are_closed_at_their_size_and_read_as_one_log(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evidence.segment.ROLL_BYTES", 5000)
+    for _ in range(3):
+        with opened(state) as store:
+            for at in range(4):
+                store.append_snapshot([table("users", b"%d" % at)], SEEN)
+    assert len(list(Path(state).glob("logs/*/segments/*"))) > 3
+    with reading(state) as reader:
+        (log,) = reader.logs()
+        assert [each.sequence for each in reader.entries(log.id)] == list(range(13))
+        assert tree.root(tree.split(reader.leaves(log.id))) == reader.signed_size(log.id).root
+
+
+def test_rotation_is_signed_by_both_keys_and_the_old_private_key_is_gone(state: str) -> None:
+    with opened(state) as store:
+        store.append_snapshot([table()], SEEN)
+        old_pem = Path(state, "keys", "agent.pem").read_bytes()
+        opening = store.rotate(SEEN)
+        assert store.append_snapshot([table()], SEEN).origin == opening.origin
+    with reading(state) as reader:
+        before, after = reader.logs()
+        last = reader.entry(before.id, before.size - 1)
+        said, first = last.statement, reader.entry(after.id, 0).statement
+        assert isinstance(said, Event)
+        assert isinstance(first, Event)
+        assert last.envelope is not None
+        keys = [reader.public_key(before.id), reader.public_key(after.id)]
+        assert dsse.verify(dsse.decode(last.envelope), keys, threshold=2) == tuple(keys)
+        assert [said.kind, said.predicate.event["number"]] == ["key-rotated", 2]
+        assert PublicKey(keys[1].raw).fingerprint == said.predicate.event["keyid"] == after.keyid
+        previous = first.predicate.event["previous"]
+        assert (previous["origin"], previous["size"]) == (before.origin, before.size)
+        card = reader.key_card()
+        assert card is not None
+        assert (card.number, card.fingerprint) == (2, after.keyid)
+    assert all(each.read_bytes() != old_pem for each in Path(state).rglob("*") if each.is_file())
+    assert not Path(state, "keys", "next.pem").exists()
+
+
+def test_prune_removes_what_only_old_entries_name_and_says_what(state: str) -> None:
+    with opened(state, step=timedelta(days=1)) as store:
+        for at in range(4):
+            store.append_snapshot([table("users", b"%d" % at), table("groups", b"same")], SEEN)
+        kept_until = START + timedelta(days=4)
+        assert store.prune(kept_until, SEEN) == 2
+        assert store.prune(kept_until, SEEN) == 0
+    with reading(state) as reader:
+        (log,) = reader.logs()
+        entries = [each.statement for each in reader.entries(log.id)]
+        rows = [reader.blob(each.subjects()["users"]) for each in entries if isinstance(each, Snapshot)]
+        assert rows == [None, None, b"2\n", b"3\n"]
+        event = entries[-1]
+        assert isinstance(event, Event)
+        assert (event.kind, event.predicate.event["blobs"]) == ("pruned", 2)
+        assert event.predicate.event["before"] == "2026-01-05T00:00:00Z"
+        gone = {each.subjects()["users"] for each in entries[1:3] if isinstance(each, Snapshot)}
+        details = reader.blob(event.subjects()["event"])
+        assert details is not None
+        assert all(each.encode() in details for each in gone)
+
+
+def test_the_last_collection_of_a_table_stays_however_old_and_an_image_is_another_host(state: str) -> None:
+    image = Observation(
+        name="image", labels={}, machine=None, observed="image", version="0.1.0", reason="by-hand", privileged=True
+    )
+    with opened(state) as store:
+        store.append_snapshot([table("users", b"host")], SEEN)
+        store.append_snapshot([table("users", b"image")], image)
+        store.append_snapshot([table("users", b"image again")], image)
+        assert store.prune(START + timedelta(days=999), SEEN) == 1
+    with reading(state) as reader:
+        said = [each.statement for each in reader.entries(reader.logs()[0].id)]
+        rows = [reader.blob(each.subjects()["users"]) for each in said if isinstance(each, Snapshot)]
+    assert rows == [b"host\n", None, b"image again\n"]
+
+
+def test_a_pruned_blob_that_is_seen_again_is_stored_again(state: str) -> None:
+    with opened(state) as store:
+        for row in (b"a", b"b"):
+            store.append_snapshot([table("users", row)], SEEN)
+        assert store.prune(START + timedelta(days=999), SEEN) == 1
+        store.append_snapshot([table("users", b"a")], SEEN)
+        assert store.check(SEEN) == []
+
+
+def test_a_time_without_a_zone_is_refused(state: str) -> None:
+    with opened(state) as store, pytest.raises(StateError, match="a time with its zone"):
+        store.prune(datetime(2026, 1, 1), SEEN)  # noqa: DTZ001  that is the point
+
+
+def test_what_the_store_says_itself_speaks_of_this_host_also_while_an_image_is_read(state: str) -> None:
+    image = Observation(
+        name="image", labels={"a": "b"}, machine=None, observed="image", version="1", reason="by-hand", privileged=True
+    )
+    with opened(state) as store:
+        store.append_snapshot([table()], image)
+    with reading(state) as reader:
+        opening, snapshot = [each.statement for each in reader.entries(reader.logs()[0].id)]
+    assert opening is not None
+    assert snapshot is not None
+    assert (opening.predicate.host.observed, opening.predicate.host.machine) == ("live", "aa" * 32)
+    assert snapshot.predicate.host.observed == "image"
+
+
+def _append_many(state: str, count: int) -> None:
+    with EvidenceStore.open(state, machine="aa" * 32, clock=ticking(START.astimezone(timezone.utc))) as store:
+        for at in range(count):
+            store.append_snapshot([table("users", b"%d" % at)], SEEN)
+
+
+def test_a_reader_sees_a_signed_view_at_any_moment_of_a_writer(state: str) -> None:
+    _append_many(state, 1)
+    writer = multiprocessing.get_context("fork").Process(target=_append_many, args=(state, 60))
+    writer.start()
+    sizes = []
+    while writer.is_alive() or not sizes:
+        with reading(state) as reader:
+            (log,) = reader.logs()
+            leaves = tree.split(reader.leaves(log.id))
+            proof = reader.inclusion(log.id, 0)
+            assert proof.checkpoint.size >= log.size
+            sizes.append(len(leaves))
+    writer.join()
+    assert sizes == sorted(sizes)
+    assert writer.exitcode == 0
+    with reading(state) as reader:
+        assert reader.logs()[0].size == 62
