@@ -44,8 +44,10 @@ def owners_of(host: Host, paths: Iterable[str]) -> Ownership:
     packages: dict[str, str] = {}
     overrides: dict[str, tuple[str, str, int]] = {}
     if _stands(host, f"{DPKG}/info"):
-        shipped = _dpkg_owners(host, {name for each in names.values() for name in each}, gaps)
         moved = _diversions(host, gaps)
+        wanted = {name for each in names.values() for name in each}
+        wanted |= {each.original for each in moved if each.moved_to in wanted}
+        shipped = _dpkg_owners(host, wanted, gaps)
         for path, each in names.items():
             package = next(filter(None, (_dpkg_owner(name, shipped, moved) for name in each)), None)
             if package is not None:

@@ -2,8 +2,8 @@
 
 Git keeps neither owners nor times nor most mode bits, no empty folders, no FIFOs; so facts.json names them by
 real path, as an object each: `kind`, `mode` (octal text), `uid`, `gid`, `mtime` (POSIX seconds), and where it
-matters `size_bytes` (of a file whose content was not recorded), `capability` (hex of security.capability) and
-`error` (the name of an errno that opening it for content gave).
+matters `size_bytes` and `sha256` (of a file whose content was not recorded), `capability` (hex of
+security.capability) and `error` (the name of an errno that opening it for content gave).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Said(TypedDict, total=False):
     size_bytes: int
     links: int
     capability: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     error: Literal["EACCES", "EIO", "ETIMEDOUT"]
 
 
@@ -78,6 +79,10 @@ class Recording:
         """Return the recorded security.capability attribute of a file, None if it had none."""
         text = self.files.get(real, Said()).get("capability")
         return None if text is None else bytes.fromhex(text)
+
+    def digest(self, real: str) -> str | None:
+        """Return the recorded SHA-256 of a file's content, None if only the content itself can tell."""
+        return self.files.get(real, Said()).get("sha256")
 
     def readable(self, path: str, real: str) -> None:
         """Raise what opening the file for content raised where it was recorded."""

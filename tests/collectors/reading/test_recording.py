@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from collectors.catalogue import all_tables
 from collectors.contract import Row, Table, means
 from collectors.reading.commands import SSHD_TEST
+from collectors.reading.digest import sha256_of
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Host
+from collectors.reading.sweep import Interest
 from fixtures.record import record
 from fixtures.scrub import fake_hash, scrubbed
 from tests.collectors.canary_host import CANARY, PLANTS
@@ -132,6 +135,17 @@ def test_nothing_but_what_was_asked_for_is_kept(tree: Path, tmp_path: Path) -> N
     recorded(tree, tmp_path / "copy", [ACTS["a file"]])
     kept = {str(each.relative_to(tmp_path / "copy")) for each in (tmp_path / "copy").rglob("*") if each.is_file()}
     assert kept == {"facts.json", "host.toml", "root/etc/file"}
+
+
+def test_a_program_found_by_the_sweep_is_kept_as_its_digest(tree: Path, tmp_path: Path) -> None:
+    interest = Interest("suid", mode_any=0o4000)
+
+    def act(host: Host) -> object:
+        return [(each.path, sha256_of(host, each.path, each.facts)) for each in host.found(interest)]  # type: ignore[union-attr]
+
+    copy = recorded(tree, tmp_path / "copy", [act])
+    assert answer(act, copy) == [("/etc/suid", hashlib.sha256(b"x" * 50).hexdigest())]
+    assert (tmp_path / "copy" / "root/etc/suid").read_bytes() == b""
 
 
 def test_a_copied_database_is_kept_with_its_side_files(tree: Path, tmp_path: Path, plant: Plant) -> None:
