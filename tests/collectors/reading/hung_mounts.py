@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 MNT_DETACH = 2
-AUTOFS_IOC_CATATONIC = 0x9361
+AUTOFS_IOC_CATATONIC = 0x9362
 PATIENCE_S = 5.0
 libc = ctypes.CDLL(None, use_errno=True)
 

@@ -172,6 +172,15 @@ def test_a_file_that_could_not_be_opened_cannot_be_opened(tmp_path: Path, name: 
     assert host.look("/file").kind == "file"
 
 
+def test_a_mount_of_the_recorded_host_is_not_entered_in_its_recording(root: Path, plant: Plant) -> None:
+    plant("/proc/1/mountinfo", "9 8 0:50 / /srv/home/u/cloud rw - nfs4 server:/x rw\n")
+    plant("/srv/home/u/cloud/file", "x")
+    (root / "home").symlink_to("srv/home")
+    host = Host.recorded(str(root.parent))
+    assert answer(lambda host: host.read("/home/u/cloud/file", untrusted="/home/u"), host) == "not_entered"
+    assert answer(lambda host: host.read("/home/u/cloud/file"), host) == "not_entered"
+
+
 class TestCommands:
     @pytest.fixture
     def host(self, tmp_path: Path) -> Host:
