@@ -18,7 +18,7 @@ cap_lease cap_audit_write cap_audit_control cap_setfcap cap_mac_override cap_mac
 cap_wake_alarm cap_block_suspend cap_audit_read cap_perfmon cap_bpf cap_checkpoint_restore
 """.split()  # noqa: SIM905  41 names in quotes are harder to compare with the header file
 )
-_EFFECTIVE, _INHERITABLE, _PERMITTED = 1, 2, 4
+_EFFECTIVE, _PERMITTED, _INHERITABLE = 1, 2, 4  # as cap_to_text(3) orders states
 _REVISION_MASK, _EFFECTIVE_FLAG = 0xFF000000, 0x000001
 _PAIRS = {1: 1, 2: 2, 3: 2}
 """Pairs of 32-bit words (permitted, inheritable) by revision; linux/capability.h."""

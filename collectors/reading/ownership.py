@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, path_gap
@@ -41,27 +41,30 @@ def owners_of(host: Host, paths: Iterable[str]) -> Ownership:
     gaps: list[Gap] = []
     merged = _merged_folders(host)
     names = {path: _names_of(path, merged) for path in paths}
+    found = Ownership({}, {}, ())
+    by_dpkg, by_apk = _stands(host, f"{DPKG}/info"), _stands(host, APK)
+    if by_dpkg:
+        found = _ask_dpkg(host, names, gaps)
+    if by_apk:
+        shipped = parse_apk_owners(_read(host, APK, _APK_LIMIT, gaps))
+        found.packages.update({path: shipped[name] for path, each in names.items() for name in each if name in shipped})
+    if names and not (by_dpkg or by_apk):
+        databases = filter(lambda each: _stands(host, each), RPM)
+        gaps += [path_gap(each, "unsupported", "which rpm package ships a file is not looked up") for each in databases]
+    return replace(found, gaps=tuple(gaps))
+
+
+def _ask_dpkg(host: Host, names: dict[str, tuple[str, ...]], gaps: list[Gap]) -> Ownership:
+    shipped = _dpkg_owners(host, {name for each in names.values() for name in each}, gaps)
+    moved = parse_diversions(_read(host, f"{DPKG}/diversions", _LIST_LIMIT, gaps))
+    registered = parse_overrides(_read(host, f"{DPKG}/statoverride", _LIST_LIMIT, gaps))
     packages: dict[str, str] = {}
-    overrides: dict[str, tuple[str, str, int]] = {}
-    if _stands(host, f"{DPKG}/info"):
-        moved = _diversions(host, gaps)
-        wanted = {name for each in names.values() for name in each}
-        wanted |= {each.original for each in moved if each.moved_to in wanted}
-        shipped = _dpkg_owners(host, wanted, gaps)
-        for path, each in names.items():
-            package = next(filter(None, (_dpkg_owner(name, shipped, moved) for name in each)), None)
-            if package is not None:
-                packages[path] = package
-        registered = parse_overrides(_read(host, f"{DPKG}/statoverride", _LIST_LIMIT, gaps))
-        overrides = {path: registered[name] for path, each in names.items() for name in each if name in registered}
-    if _stands(host, APK):
-        shipped_apk = parse_apk_owners(_read(host, APK, _APK_LIMIT, gaps))
-        packages |= {path: shipped_apk[name] for path, each in names.items() for name in each if name in shipped_apk}
-    for database in filter(lambda each: _stands(host, each), RPM):
-        if names and not packages:
-            gaps.append(path_gap(database, "unsupported", "which rpm package ships a file is not looked up"))
-            break
-    return Ownership(packages, overrides, tuple(gaps))
+    for path, each in names.items():
+        package = next(filter(None, (_dpkg_owner(name, shipped, moved) for name in each)), None)
+        if package is not None:
+            packages[path] = package
+    overrides = {path: registered[name] for path, each in names.items() for name in each if name in registered}
+    return Ownership(packages, overrides)
 
 
 def _names_of(path: str, merged: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,10 +137,6 @@ class Diversion:
     moved_to: str
     by: str
     """The package whose own file stays at `original`; ":" for an administrator's local diversion."""
-
-
-def _diversions(host: Host, gaps: list[Gap]) -> tuple[Diversion, ...]:
-    return parse_diversions(_read(host, f"{DPKG}/diversions", _LIST_LIMIT, gaps))
 
 
 def parse_diversions(data: bytes) -> tuple[Diversion, ...]:

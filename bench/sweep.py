@@ -1,0 +1,115 @@
+"""The sweep against find(1) and getcap(8): P1 one question of theirs, P2 the same four answers.
+
+Run as root, for both sides to see all: `python -m bench.sweep [FOLDER]`. The tree must hold still meanwhile, and
+wall times mean something only if two processors are idle. Ours is measured with the distribution's interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from bench.pairs import Ratio, pairs
+from bench.sweep_once import NAMES, SUFFIXES
+from collectors.reading.mounts import parse_mountinfo
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table of figures."""
+
+    id: str
+    job: str
+    ours: str
+    theirs: str
+    ratio: str
+    goal: str
+
+
+def rows(root: str = "/", n: int = 7) -> list[Line]:
+    """Return P1 and P2, after the findings of both sides have been compared."""
+    compare(root)
+    four = [*find_commands(root), getcap_command(root)]
+    return [
+        *_lines(
+            "P1", "sweep, four answers in one pass; find -perm /6000", pairs([ours(root)], four[:1], n), 1.40, 0.75
+        ),
+        *_lines("P2", "the same four answers; three finds and getcap -r", pairs([ours(root)], four, n), 0.30, 0.20),
+    ]
+
+
+def _lines(name: str, job: str, ratio: Ratio, cpu_goal: float, wall_goal: float) -> list[Line]:
+    mine, other = ratio.ours, ratio.theirs
+    cpu = Line(name, f"{job}: CPU", f"{mine.cpu_s:.2f} s", f"{other.cpu_s:.2f} s", f"{ratio.cpu:.2f}", str(cpu_goal))
+    wall = Line(
+        name, f"{job}: wall", f"{mine.wall_s:.2f} s", f"{other.wall_s:.2f} s", f"{ratio.wall:.2f}", str(wall_goal)
+    )
+    return [cpu, wall]
+
+
+def ours(root: str, *options: str) -> list[str]:
+    """Return the command that sweeps once, isolated from the environment, without `site`."""
+    import msgspec  # noqa: PLC0415  only to say where the one dependency lies
+
+    python = shutil.which("python3", path="/usr/bin") or sys.executable
+    folders = [os.getcwd(), os.path.dirname(os.path.dirname(msgspec.__file__))]
+    start = f"import sys; sys.path[:0] = {folders!r}; from bench.sweep_once import main; main()"
+    return [python, "-I", "-S", "-c", start, root, *options]
+
+
+def find_commands(root: str) -> list[list[str]]:
+    """Return the three questions to find: privileged, writable, named."""
+    named = [word for name in NAMES for word in ("-o", "-name", name)]
+    named += [word for suffix in SUFFIXES for word in ("-o", "-name", f"*{suffix}")]
+    return [
+        ["find", root, "-xdev", "-perm", "/6000", "-print0"],
+        ["find", root, "-xdev", "-perm", "-0002", "!", "-type", "l", "-print0"],
+        ["find", root, "-xdev", "-type", "f", "(", *named[1:], ")", "-print0"],
+    ]
+
+
+def getcap_command(root: str) -> list[str]:
+    """Return the question to getcap."""
+    return [shutil.which("getcap", path="/usr/sbin:/sbin:/usr/bin") or "getcap", "-r", root]
+
+
+def compare(root: str) -> None:
+    """Raise unless both sides find the same in the root's own file system."""
+    output = subprocess.run(ours(root, "--show"), check=True, capture_output=True).stdout
+    found: dict[bytes, set[bytes]] = {}
+    for line in output.split(b"\0")[:-1]:
+        name, _, path = line.partition(b" ")
+        found.setdefault(name, set()).add(path)
+    mounts = _mount_points(root)
+    prefix = os.fsencode(root.rstrip("/"))
+    for name, command in zip((b"privileged", b"writable", b"named"), find_commands(root), strict=True):
+        answer = subprocess.run(command, check=False, capture_output=True).stdout.split(b"\0")[:-1]
+        theirs = {path.removeprefix(prefix) or b"/" for path in answer}
+        _same(name, _outside(mounts, found.get(name, set())), _outside(mounts, theirs))
+    lines = subprocess.run(getcap_command(root), check=False, capture_output=True).stdout.split(b"\n")[:-1]
+    _same(b"capable", found.get(b"capable", set()), {line.rpartition(b" ")[0].removeprefix(prefix) for line in lines})
+
+
+def _outside(mounts: tuple[bytes, ...], paths: set[bytes]) -> set[bytes]:
+    return {path for path in paths if not any(path == each or path.startswith(each + b"/") for each in mounts)}
+
+
+def _mount_points(root: str) -> tuple[bytes, ...]:
+    """Return what is mounted below the root: find -xdev lists such a place and nothing in it."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        mounts = parse_mountinfo(file.read())
+    return tuple(os.fsencode(mount.target) for mount in mounts if mount.target != "/" and root == "/")
+
+
+def _same(name: bytes, mine: set[bytes], theirs: set[bytes]) -> None:
+    if mine != theirs:
+        only = f"only ours {sorted(mine - theirs)[:5]}, only theirs {sorted(theirs - mine)[:5]}"
+        raise SystemExit(f"bench: {name.decode()}: the findings differ, is the tree in use? {only}")
+
+
+if __name__ == "__main__":
+    for each in rows(sys.argv[1] if sys.argv[1:] else "/"):
+        print(f"{each.id:4} {each.job:58} {each.ours:>8} {each.theirs:>8} {each.ratio:>6} {each.goal:>5}")
