@@ -55,8 +55,10 @@ def owners_of(host: Host, paths: Iterable[str]) -> Ownership:
 
 
 def _ask_dpkg(host: Host, names: dict[str, tuple[str, ...]], gaps: list[Gap]) -> Ownership:
-    shipped = _dpkg_owners(host, {name for each in names.values() for name in each}, gaps)
     moved = parse_diversions(_read(host, f"{DPKG}/diversions", _LIST_LIMIT, gaps))
+    wanted = {name for each in names.values() for name in each}
+    wanted |= {each.original for each in moved if each.moved_to in wanted}  # lists name a moved file as it was
+    shipped = _dpkg_owners(host, wanted, gaps)
     registered = parse_overrides(_read(host, f"{DPKG}/statoverride", _LIST_LIMIT, gaps))
     packages: dict[str, str] = {}
     for path, each in names.items():

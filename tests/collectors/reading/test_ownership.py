@@ -54,6 +54,8 @@ def test_a_diverted_file_belongs_to_the_package_it_was_moved_from(host: Host, pl
         "/usr/bin/perf.real": "perf",
         "/bin/true.old": "coreutils",
     }
+    alone = owners_of(host, ["/bin/true.old"])  # nothing stands any more where the list says
+    assert alone.packages == {"/bin/true.old": "coreutils"}
 
 
 def test_an_apk_database_is_asked_too(host: Host, plant: Plant) -> None:
