@@ -7,13 +7,16 @@ been killed between its rename and its sync.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from evidence.errors import DamageError, LimitError
 from evidence.state import Folder, staged
+from evidence.waiting import all_together, together
 
 MAX_BYTES = 64 * 1024 * 1024
 _MAX_STORED = MAX_BYTES + MAX_BYTES // 1000 + 4096
@@ -35,6 +38,7 @@ class Blobs:
         self._open: dict[str, Folder] = {}
         self._durable: set[str] = set()
         self._suspect: set[str] = set()
+        self._made: set[str] = set()
 
     def close(self) -> None:
         """Close the folders that were opened on the way."""
@@ -49,14 +53,42 @@ class Blobs:
         Raises: OSError; LimitError past 64 MiB.
         """
         missing = [each for each, data in blobs.items() if not self._holds(each, data)]
-        prefixes = {each[:2] for each in blobs if each not in self._durable}
-        for each in missing:
-            self._in(each, create=True).stage(each, zlib.compress(blobs[each], _LEVEL))
-        for each in missing:
-            self._in(each).publish(each)
-        for prefix in sorted(prefixes.union(each[:2] for each in missing)):
-            self._sync(prefix)
+        prefixes = {each[:2] for each in blobs if each not in self._durable}.union(each[:2] for each in missing)
+        self._make_folders(prefixes)
+        try:
+            self._write(missing, blobs)
+        except OSError:
+            self._discard(missing)
+            raise
+        self._sync(prefixes)
         self._durable.update(blobs)
+
+    def _write(self, names: list[str], blobs: Mapping[str, bytes]) -> None:
+        all_together([partial(self._stage, each, blobs[each]) for each in names])
+        for each in names:
+            self._in(each).publish(each)
+
+    def _stage(self, name: str, data: bytes) -> None:
+        self._in(name).stage(name, zlib.compress(data, _LEVEL))
+        self._in(name).sync_staged(name)
+
+    def _discard(self, names: list[str]) -> None:
+        for each in names:
+            with contextlib.suppress(OSError):
+                self._in(each).discard(each)
+
+    def _make_folders(self, prefixes: set[str]) -> None:
+        """Open folders, making those that are missing, and make their names durable: a killed process may not have."""
+        for each in sorted(prefixes):
+            self._in_made(each)
+        if prefixes - self._made:
+            self._folder.sync()
+        self._made |= prefixes
+
+    def _in_made(self, prefix: str) -> Folder:
+        if prefix not in self._made:
+            self._folder.make(prefix)
+        return self._in(prefix)
 
     def _holds(self, name: str, data: bytes) -> bool:
         if len(data) > MAX_BYTES:
@@ -70,20 +102,24 @@ class Blobs:
                 self._set_aside(self._in(name), name)
             return False
 
-    def _sync(self, prefix: str) -> None:
-        """Make the names in one folder durable.
+    def _sync(self, prefixes: Iterable[str]) -> None:
+        """Make the names in some folders durable.
 
         After an error the kernel may call the next attempt a success without having written anything, so the
         names are then made again, through a new descriptor.
         """
-        try:
-            self._in(prefix).sync()
-        except OSError:
-            self._suspect.add(prefix)
-            self._durable = {each for each in self._durable if not each.startswith(prefix)}
-            self._open.pop(prefix).close()
-            raise
-        self._suspect.discard(prefix)
+        ordered = sorted(prefixes)
+        ends = together([self._in(each).sync for each in ordered])
+        for prefix, error in zip(ordered, ends, strict=True):
+            if error is None:
+                self._suspect.discard(prefix)
+            else:
+                self._suspect.add(prefix)
+                self._durable = {each for each in self._durable if not each.startswith(prefix)}
+                self._open.pop(prefix).close()
+        for error in ends:
+            if error is not None:
+                raise error
 
     def get(self, name: str) -> bytes | None:
         """Return a blob's bytes, None if it is not there.
@@ -121,8 +157,7 @@ class Blobs:
             except FileNotFoundError:
                 continue  # the folder is gone, and the blob with it
             folders.add(name[:2])
-        for each in sorted(folders):
-            self._sync(each)
+        self._sync(folders)
 
     def folder_of(self, name: str) -> Folder:
         """Return the folder that a blob stands in."""
@@ -135,11 +170,11 @@ class Blobs:
             if each.startswith(".") and each == staged(each[1 : 1 + 64]):
                 folder.remove(each)
 
-    def _in(self, name: str, *, create: bool = False) -> Folder:
+    def _in(self, name: str) -> Folder:
         """Return the open folder of a digest or of its first two digits."""
         prefix = name[:2]
         if prefix not in self._open:
-            self._open[prefix] = self._folder.folder(prefix, create=create)
+            self._open[prefix] = self._folder.folder(prefix)
         return self._open[prefix]
 
 

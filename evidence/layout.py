@@ -32,8 +32,11 @@ def opened(root: Folder) -> Iterator[Layout]:
     with ExitStack() as stack:
 
         def folder(name: str) -> Folder:
-            found = root.folder(name, create=True)
+            root.make(name)
+            found = root.folder(name)
             stack.callback(found.close)
             return found
 
-        yield Layout(root, folder(KEYS), folder(LOGS), folder(BLOBS), Quarantine(folder("quarantine")))
+        layout = Layout(root, folder(KEYS), folder(LOGS), folder(BLOBS), Quarantine(folder("quarantine")))
+        root.sync()  # also for a process that was killed between the two
+        yield layout

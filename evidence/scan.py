@@ -117,7 +117,7 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
         where=f"{id_of(place.origin)}/{name}",
         found="frames that are not as they were written" if found.data else "no file",
         count=len(lost),
-        names=tuple(f"{place.origin}#{each}" for each in lost),
+        names=tuple(f"{place.origin} {each}" for each in lost),
     )
     if found.data:
         place.quarantine.keep(found.data, name, finding)

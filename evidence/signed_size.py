@@ -6,12 +6,14 @@ A checkpoint counts when the note is in place; the SSHSIG goes first and is made
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
 from evidence import note, sshsig
 from evidence.errors import DamageError, EvidenceError, FormatError, SignatureError
 from evidence.keys import PrivateKey, PublicKey
 from evidence.note import Checkpoint, Verifier
 from evidence.state import Folder
+from evidence.waiting import all_together
 
 NAME = "checkpoint"
 SSHSIG = "checkpoint.sshsig"
@@ -24,6 +26,7 @@ def write(log: Folder, checkpoint: Checkpoint, key: PrivateKey) -> None:
     text = checkpoint.text()
     log.stage(SSHSIG, sshsig.sign(text.encode(), key).encode())
     log.stage(NAME, note.sign(text, checkpoint.origin, key).encode())
+    all_together([partial(log.sync_staged, SSHSIG), partial(log.sync_staged, NAME)])
     log.publish(SSHSIG)
     log.publish(NAME)
     log.sync()

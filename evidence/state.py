@@ -44,12 +44,16 @@ class Folder:
         Raises: FileNotFoundError when it is absent and not to be created; UnsafeStateError.
         """
         if create and self.facts(name) is None:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, FOLDER_MODE, dir_fd=self.descriptor)
+            self.make(name)
             self.sync()
         path = self.where(name)
         descriptor = _opened(name, os.O_RDONLY | os.O_DIRECTORY, path, folder=self.descriptor)
         return Folder(_checked(descriptor, path, stat.S_IFDIR), path)
+
+    def make(self, name: str) -> None:
+        """Make a folder in this one if it is not there; durable after the next `sync`."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, FOLDER_MODE, dir_fd=self.descriptor)
 
     def open(self, name: str, flags: int, *, private: bool = False) -> int:
         """Return the descriptor of a regular file of ours; `private` also refuses one that others may read.
@@ -74,38 +78,49 @@ class Folder:
     def replace(self, name: str, data: bytes) -> None:
         """Put a file with these bytes in place, durably: after a crash it is the old one or the new one."""
         self.stage(name, data)
+        self.sync_staged(name)
         self.publish(name)
         self.sync()
 
     def stage(self, name: str, data: bytes) -> None:
-        """Write and sync the bytes under a name that nobody reads; `publish` puts them in place."""
+        """Write the bytes under a name that nobody reads; `sync_staged` and `publish` put them in place.
+
+        To stage several files before the first is synced lets a journal write them down together.
+        """
         self.discard(name)
         descriptor = self.open(staged(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
+        with self._discarded_on_error(name):
             try:
                 write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+
+    def sync_staged(self, name: str) -> None:
+        """Make the bytes of a staged file durable."""
+        with self._discarded_on_error(name):
+            descriptor = self.open(staged(name), os.O_RDONLY)
+            try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        except OSError:
-            self._discard_quietly(name)
-            raise
 
     def publish(self, name: str) -> None:
         """Put a staged file in place; durable after the next `sync`."""
-        try:
+        with self._discarded_on_error(name):
             os.rename(staged(name), name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-        except OSError:
-            self._discard_quietly(name)
-            raise
 
     def discard(self, name: str) -> None:
         """Remove what a crash left staged, if anything."""
         self.remove(staged(name))
 
-    def _discard_quietly(self, name: str) -> None:
-        with contextlib.suppress(OSError):
-            self.discard(name)
+    @contextlib.contextmanager
+    def _discarded_on_error(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.discard(name)
+            raise
 
     def remove(self, name: str) -> None:
         """Remove a file; an absent one is as good as removed."""
@@ -141,6 +156,7 @@ def open_state(path: str, *, create: bool) -> Folder:
     path = os.path.abspath(path)
     if create:
         _make_folders(path)
+        _sync_path(os.path.dirname(path))  # a process that made it may have been killed before it did this
     descriptor = _opened(path, os.O_RDONLY | os.O_DIRECTORY, path)
     folder = Folder(_checked(descriptor, path, stat.S_IFDIR, forbidden=0o077), path)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import zlib
 from pathlib import Path
 
@@ -67,10 +66,10 @@ def test_a_blob_past_the_limit_is_refused_before_it_is_written(folder: Folder) -
 
 def test_a_name_whose_folder_could_not_be_synced_is_made_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs, name = Blobs(folder), digest(b"rows")
-    os.mkdir(Path(folder.path, name[:2]), 0o700)
 
-    def refuse(_self: Folder) -> None:
-        raise OSError(errno.EIO, "input/output error")
+    def refuse(self: Folder) -> None:
+        if self.path.endswith(name[:2]):
+            raise OSError(errno.EIO, "input/output error")
 
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "sync", refuse)

@@ -24,8 +24,8 @@ def state(tmp_path: Path) -> str:
     return str(tmp_path / "state")
 
 
-def opened(state: str, **more: timedelta) -> EvidenceStore:
-    return EvidenceStore.open(state, machine="aa" * 32, clock=ticking(**more))
+def opened(state: str, step: timedelta = timedelta(seconds=1)) -> EvidenceStore:
+    return EvidenceStore.open(state, machine="aa" * 32, clock=ticking(step=step))
 
 
 def reading(state: str) -> StoreReader:
@@ -193,7 +193,7 @@ def test_a_reader_sees_a_signed_view_at_any_moment_of_a_writer(state: str) -> No
     _append_many(state, 1)
     writer = multiprocessing.get_context("fork").Process(target=_append_many, args=(state, 60))
     writer.start()
-    sizes = []
+    sizes: list[int] = []
     while writer.is_alive() or not sizes:
         with reading(state) as reader:
             (log,) = reader.logs()

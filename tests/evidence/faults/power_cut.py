@@ -118,6 +118,7 @@ def recording(state: Path) -> Iterator[Recorder]:
     recorder.synced_tree(state.parent)
     recorder.note()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evidence.waiting.AT_ONCE", 1)  # calls are told apart by their order
         for name, made in _Calls(recorder).table().items():
             patch.setattr(os, name, made)
         yield recorder
