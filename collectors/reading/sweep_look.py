@@ -13,6 +13,7 @@ from collectors.reading.sweep_folder import Folder
 from collectors.reading.sweep_harvest import Harvest
 from collectors.reading.sweep_question import Budget, Question
 
+_KIND, _FOLDER, _LINK, _FILE = 0o170000, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG
 _EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _NO_ATTRIBUTE = {errno.ENODATA, errno.ENOTSUP, errno.ENOENT}
 
@@ -33,18 +34,56 @@ class Looker:
 
     def __init__(self, question: Question, budget: Budget, harvest: Harvest) -> None:
         self._question, self._budget, self.harvest = question, budget, harvest
+        mask = question.bits | _FOLDER | (_EXECUTE if question.capabilities else 0)
+        self._terms = (
+            question.bits,
+            mask,
+            question.ownerless,
+            question.users,
+            question.groups,
+            bool(question.names or question.suffixes),
+            question.names,
+            question.suffixes,
+        )
+        """What the loop compares, as it takes it into its own variables once a folder."""
         self._shown: dict[int, _Shown] = {}
+        self._troubles: dict[int, int] = {}
         self._standing: Folder | None = None
 
     def entries(self, folder: Folder, entries: Iterator[os.DirEntry[str]], names: list[str]) -> int:
-        """Look at entries of a folder, add the names of folders to `names`, and return how many there were."""
-        troubles: dict[int, int] = {}
-        seen = self._look(folder, entries, names, troubles)
+        """Look at entries of a folder, add the names of folders to `names`, and return how many there were.
+
+        This loop is what a sweep costs: each step in it is taken for every file of the host.
+        """
+        bits, mask, ownerless, users, groups, named, marks, suffixes = self._terms
+        seen = 0
+        try:
+            for entry in entries:
+                seen += 1
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    self._trouble(error)
+                    continue
+                mode = status.st_mode
+                if mode & mask:  # one test that most files fail; S_IFDIR is also in the modes of devices and sockets
+                    kind = mode & _KIND
+                    if kind == _FOLDER:
+                        names.append(entry.name)
+                    if kind != _LINK and (
+                        mode & bits or (kind == _FILE and self._capability(folder, entry.name) is not None)
+                    ):
+                        self._look_closer(folder, entry.name, status)
+                        continue
+                if (ownerless and (status.st_uid not in users or status.st_gid not in groups)) or (
+                    named and ((name := entry.name) in marks or name.endswith(suffixes))
+                ):
+                    self._look_closer(folder, entry.name, status)
+        except OSError as error:  # of the folder itself: what it gave so far is kept
+            self._trouble(error)
         self.harvest.entries += seen
-        for number, count in troubles.items():
-            self.missed(folder.path(), OSError(number, os.strerror(number)), count)
-        if self._shown:
-            self._keep(folder, None)
+        if self._shown or self._troubles:
+            self._settle(folder)
         return seen
 
     def single(self, above: Folder, name: str, status: os.stat_result, path: str) -> None:
@@ -57,45 +96,6 @@ class Looker:
         found = read_error(path, error)
         if not isinstance(found, AbsentError):
             self.harvest.miss(path, found.reason, found.detail, count)
-
-    def _look(
-        self, folder: Folder, entries: Iterator[os.DirEntry[str]], names: list[str], troubles: dict[int, int]
-    ) -> int:
-        """Compare each entry with the question and return how many there were; this loop is what a sweep costs."""
-        question = self._question
-        bits, ownerless = question.bits, question.ownerless
-        users, groups, marks, suffixes = question.users, question.groups, question.names, question.suffixes
-        close = bits | _EXECUTE if question.capabilities else bits
-        mask = close | stat.S_IFDIR
-        named = bool(marks or suffixes)
-        seen = 0
-        try:
-            for entry in entries:
-                seen += 1
-                name = entry.name
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    _count(troubles, error)
-                    continue
-                mode = status.st_mode
-                if mode & mask:  # one test that most files fail; S_IFDIR is also in the modes of devices and sockets
-                    kind = mode & 0o170000
-                    if kind == stat.S_IFDIR:
-                        names.append(name)
-                        wanted = mode & bits
-                    else:
-                        wanted = kind != stat.S_IFLNK and mode & close
-                    if wanted:
-                        self._look_closer(folder, name, status)
-                        continue
-                if (ownerless and (status.st_uid not in users or status.st_gid not in groups)) or (
-                    named and (name in marks or name.endswith(suffixes))
-                ):
-                    self._look_closer(folder, name, status)
-        except OSError as error:  # of the folder itself: what it gave so far is kept
-            _count(troubles, error)
-        return seen
 
     def _look_closer(self, folder: Folder, name: str, status: os.stat_result) -> None:
         """Note an entry for each interest that wants it."""
@@ -123,6 +123,17 @@ class Looker:
                 self.missed(folder.path(name), error)
             return None
 
+    def _trouble(self, error: OSError) -> None:
+        number = error.errno or errno.EIO
+        self._troubles[number] = self._troubles.get(number, 0) + 1
+
+    def _settle(self, folder: Folder) -> None:
+        """Bring home what was noted in a folder, and what went wrong there by its kind and count."""
+        self._keep(folder, None)
+        for number, count in self._troubles.items():
+            self.missed(folder.path(), OSError(number, os.strerror(number)), count)
+        self._troubles.clear()
+
     def _keep(self, folder: Folder, only: str | None) -> None:
         """Bring home what was noted in a folder; `only` is the path of the one entry that was looked at."""
         for index, shown in self._shown.items():
@@ -133,8 +144,3 @@ class Looker:
             for name, facts, capability in shown.some:
                 self.harvest.find(index, only or prefix + name, facts, capability, self._budget)
         self._shown.clear()
-
-
-def _count(troubles: dict[int, int], error: OSError) -> None:
-    number = error.errno or errno.EIO
-    troubles[number] = troubles.get(number, 0) + 1

@@ -211,7 +211,7 @@ class Walker:
     def _scan(self, folder: Folder) -> list[str]:
         """Look at each entry of a folder and return the names of the folders in it that are to be entered."""
         names: list[str] = []
-        left = max(self.budget.entries - self.harvest.entries, 0)
+        left = self.budget.entries - self.harvest.entries
         with os.scandir(folder.fd) as entries:
             here = _unmounted(entries, folder.points) if folder.points else entries
             seen = self._looker.entries(folder, itertools.islice(here, left + 1), names)
@@ -220,16 +220,12 @@ class Walker:
             self.harvest.miss(folder.path(), "truncated", f"the budget of {self.budget.entries} entries is used up")
             self._stop(f"{self.budget.entries} entries")
             return []
-        return self._fitting(folder, names)
-
-    def _fitting(self, folder: Folder, names: list[str]) -> list[str]:
-        """Return as many of the names as may wait."""
         room = self.budget.waiting - self.waiting
-        if len(names) <= room:
-            return names
-        detail = f"more than {self.budget.waiting} folders waiting; the others were not entered"
-        self.harvest.miss(folder.path(), "not_entered", detail, len(names) - room)
-        return names[:room]
+        if len(names) > room:
+            detail = f"more than {self.budget.waiting} folders waiting; the others were not entered"
+            self.harvest.miss(folder.path(), "not_entered", detail, len(names) - room)
+            del names[room:]
+        return names
 
 
 def _unmounted(entries: Iterator[os.DirEntry[str]], points: Points) -> Iterator[os.DirEntry[str]]:

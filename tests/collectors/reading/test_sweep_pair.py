@@ -129,10 +129,10 @@ def test_where_no_process_can_be_had_one_does_it_all(wide: Path, monkeypatch: py
 
 
 def test_a_defect_of_the_walk_itself_is_not_hidden(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_walker: Walker, _folder: object, _names: object) -> list[str]:
+    def broken(_walker: Walker, _folder: object) -> list[str]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Walker, "_fitting", broken)
+    monkeypatch.setattr(Walker, "_scan", broken)
     before = running()
     with pytest.raises(ZeroDivisionError):
         swept(wide, WRITABLE, workers=2)
