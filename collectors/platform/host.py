@@ -26,6 +26,7 @@ DMI = "/sys/class/dmi/id"
 PROGRAMS = ("/bin/sh", "/bin/busybox", "/usr/bin/env")
 CONTAINER_MARKS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
 MODULES = ("/lib/modules", "/usr/lib/modules")
+RESCUE = "0-rescue-"
 LIMIT = 64 << 10
 
 T = TypeVar("T")
@@ -127,13 +128,17 @@ def _hashed(host: Host, text: str | None, path: str | None, reader: _Reader) -> 
 
 
 def _kernels(reader: _Reader) -> tuple[str, ...]:
-    """Return installed kernels: those with modules, and those with an image in /boot."""
+    """Return installed kernels: those with modules, and those with an image in /boot.
+
+    The rescue image of Red Hat's kin is none, and bears the machine id as its version.
+    """
     found = {name for folder in MODULES for name in reader.names(folder) if name[:1].isdigit()}
     found |= {
         name.removeprefix("vmlinuz-")
         for name in reader.names("/boot")
         if name.startswith("vmlinuz-") and name[8:9].isdigit()
     }
+    found = {name for name in found if not name.startswith(RESCUE)}
     return tuple(shown(each)[0] for each in sorted(found, key=lambda each: (version_key(each), each)))
 
 
