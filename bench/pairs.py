@@ -21,6 +21,7 @@ class Cost:
     wall_s: float
     cpu_s: float
     memory_kib: int
+    """The largest resident set; exec(2) keeps that of the process before it, so never less than this one has."""
 
 
 @dataclass(frozen=True)
