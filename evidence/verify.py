@@ -173,7 +173,7 @@ JSON = json.JSONDecoder(object_pairs_hook=json_object, parse_int=json_integer,
 def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > nodes_max:
-        raise ValueError("too many values")
+        raise UnusableError(f"expected a document of at most {nodes_max} values, found more than fit into memory")
     try:
         value = JSON.decode(raw.decode("utf-8"))
     except RecursionError:
@@ -297,7 +297,8 @@ EVENT_SHAPES = {
     "log-opened": {"previous": PREVIOUS, "why": ("first", "rotated", "restored", "cloned", "damaged", "lost")},
     "key-rotated": {"key": IN_BASE64, "keyid": FINGERPRINT, "number": positive},
     "pruned": {"before": A_TIME, "blobs": natural},
-    "damage": {"count": natural, "part": ("segment", "blob", "index", "checkpoint", "receipt")}}
+    "damage": {"count": natural,
+               "part": ("segment", "blob", "index", "checkpoint", "receipt", "key", "secret", "identity")}}
 COLUMN = {"meaning": str, "name": KEY_NAME, "nullable": bool, "personal": bool, "type": str, "unit": maybe(str)}
 COLUMNS = list_of(COLUMN, COLUMNS_MAX, 1, by_name=True)
 HEADER_SHAPE = {"fields": COLUMNS, "key": list_of(KEY_NAME, COLUMNS_MAX), "meaning": str, "table": KEY_NAME,
@@ -327,7 +328,7 @@ P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 SQRT_M1, SIGN = pow(2, (P - 1) // 4, P), 1 << 255
-ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset((0, 1, P - 1, ORDER_8_Y, P - ORDER_8_Y))
 Point = Tuple[int, int, int, int]  # extended coordinates X, Y, Z, T
 NEUTRAL = (0, 1, 1, 0)
@@ -1138,6 +1139,8 @@ def lines(chunks: Iterable[bytes], limit: int, check: int, where: str) -> Iterat
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         longest = max(map(len, (rest, *whole)))
+        if longest > LINE_MAX:
+            raise UnusableError(f"expected lines of at most {LINE_MAX} bytes, found one too long for memory")
         need(longest <= limit, check, where, f"lines of at most {limit} bytes", longest)
         yield from whole
     need(not rest, check, where, "a newline at the end", "none")
@@ -1424,7 +1427,7 @@ def write(stdout: TextIO, text: list[str]) -> None:
     """Print at most 200 lines, with plain marks where the terminal has no others."""
     marks = {"✓": "[ok]", "✗": "[FAIL]", "→": "->"}
     try:
-        "".join(marks).encode(getattr(stdout, "encoding", None) or "ascii")
+        "".join(marks).encode(getattr(stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         text = [re.sub("[✓✗→]", lambda mark: marks[mark[0]], line) for line in text]
     if len(text) > OUTPUT_LINES_MAX:
