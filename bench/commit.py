@@ -1,7 +1,5 @@
 """P17: 5,000 rows of 13 tables made canonical, hashed, signed and stored durably, beside a plain SQLite insert.
 
-    python3 -m bench.commit [PAIRS]
-
 Both in turn in one process, on the disk of the temporary folder, each commit with rows that were never seen.
 SQLite stores the same rows with `synchronous=FULL` in one transaction and proves nothing; it is the yardstick for
 what this disk takes to make so many bytes durable. Then: an unchanged snapshot, fsyncs for each, and how long a log
@@ -13,13 +11,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from time import perf_counter, process_time
 
 import msgspec
 
+from bench.figures import Line
 from evidence.log import EvidenceStore
 from evidence.predicates import Clock, Cost
 from evidence.statement import Collected, Observation
@@ -52,7 +50,7 @@ def clock() -> Clock:
     return Clock(wall="2026-01-01T00:00:00.000Z", boottime_ms=1, boot_id="b", synchronised=True)
 
 
-def rows(table: int, round_: int) -> list[Package]:
+def made_rows(table: int, round_: int) -> list[Package]:
     """Return the rows of one table; no two rounds have one in common."""
     return [
         Package(
@@ -106,27 +104,31 @@ def took(job: Callable[[], None]) -> tuple[float, float]:
     return (perf_counter() - wall) * 1000, (process_time() - cpu) * 1000
 
 
-def compare(folder: str, pairs: int) -> None:
-    """Print what a commit takes, and what SQLite takes for the same rows."""
+def compare(folder: str, pairs: int) -> list[Line]:
+    """Return what a commit takes, and what SQLite takes for the same rows."""
     base = sqlite3.connect(os.path.join(folder, "rows.sqlite"))
     base.execute("PRAGMA synchronous = FULL")
     base.execute("CREATE TABLE rows (t, name, version, architecture, status, purl, source)")
     both = []
     with EvidenceStore.open(os.path.join(folder, "state"), machine=None, clock=clock) as store:
         for round_ in range(pairs + 1):
-            tables = [rows(at, round_) for at in range(TABLES)]
+            tables = [made_rows(at, round_) for at in range(TABLES)]
             both.append((took(lambda: ours(store, tables)), took(lambda: theirs(base, tables))))  # noqa: B023
         again = statistics.median(took(lambda: ours(store, tables))[0] for _ in range(pairs))
-        changed_syncs = syncs(lambda: ours(store, [rows(at, pairs + 1) for at in range(TABLES)]))
-        same_syncs = syncs(lambda: ours(store, [rows(at, pairs + 1) for at in range(TABLES)]))
+        changed_syncs = syncs(lambda: ours(store, [made_rows(at, pairs + 1) for at in range(TABLES)]))
+        same_syncs = syncs(lambda: ours(store, [made_rows(at, pairs + 1) for at in range(TABLES)]))
     base.close()
     both = both[1:]  # the first one opened the log
     wall, cpu = (statistics.median(each[0][at] for each in both) for at in (0, 1))
     other = statistics.median(each[1][0] for each in both)
     ratio = statistics.median(each[0][0] / each[1][0] for each in both)
-    print(f"P17 {ROWS} rows, {TABLES} tables: {wall:.0f} ms wall, {cpu:.0f} ms CPU (goal {GOAL_MS} ms)")
-    print(f"    sqlite, synchronous=FULL, same rows: {other:.0f} ms; ratio {ratio:.2f}")
-    print(f"    unchanged snapshot: {again:.1f} ms; fsyncs: {changed_syncs} when all is new, {same_syncs} unchanged")
+    job = f"{ROWS:,} rows of {TABLES} tables made durable; SQLite, synchronous=FULL"
+    return [
+        Line("P17", f"{job}: wall", f"{wall:.0f} ms", f"{other:.0f} ms", f"{ratio:.2f}", f"{GOAL_MS} ms"),
+        Line("P17", "the same: CPU", f"{cpu:.0f} ms", "-", "-", "-"),
+        Line("-", "an unchanged snapshot: wall", f"{again:.0f} ms", "-", "-", "-"),
+        Line("-", "fsyncs when all is new, and unchanged", f"{changed_syncs} / {same_syncs}", "-", "-", "-"),
+    ]
 
 
 def syncs(job: Callable[[], None]) -> int:
@@ -146,8 +148,8 @@ def syncs(job: Callable[[], None]) -> int:
     return count
 
 
-def opening(folder: str) -> None:
-    """Print how long a log of many entries takes to open, with its index and without."""
+def opening(folder: str) -> list[Line]:
+    """Return how long a log of many entries takes to open, with its index and without."""
     state = os.path.join(folder, "long")
     with EvidenceStore.open(state, machine=None, clock=clock) as store:
         for at in range(ENTRIES):
@@ -155,19 +157,17 @@ def opening(folder: str) -> None:
     with_index = took(lambda: EvidenceStore.open(state, machine=None, clock=clock).close())[0]
     os.unlink(os.path.join(state, "index.sqlite"))
     without = took(lambda: EvidenceStore.open(state, machine=None, clock=clock).close())[0]
-    print(f"    {ENTRIES} entries open in {with_index:.0f} ms, without the index in {without:.0f} ms", end=" ")
-    print(f"(goal {OPEN_GOAL_S} s)")
+    goal = f"{OPEN_GOAL_S} s"
+    return [
+        Line("S3", f"a log of {ENTRIES:,} entries opens", f"{with_index:.0f} ms", "-", "-", goal),
+        Line("S3", "the same without its index", f"{without:.0f} ms", "-", "-", goal),
+    ]
 
 
-def main() -> None:
-    """Run all."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+def rows(pairs: int = PAIRS) -> list[Line]:
+    """Return P17 and the times to open."""
     with tempfile.TemporaryDirectory() as folder:
-        compare(folder, pairs)
+        lines = compare(folder, pairs)
     # Made in memory where there is such a place: ten thousand commits wait for a disk for minutes.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
-        opening(folder)
-
-
-if __name__ == "__main__":
-    main()
+        return [*lines, *opening(folder)]

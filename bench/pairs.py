@@ -22,6 +22,8 @@ class Cost:
     cpu_s: float
     memory_kib: int
     """The largest resident set; exec(2) keeps that of the process before it, so never less than this one has."""
+    code: int = 0
+    """Exit code; a median has none."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def run(command: Sequence[str]) -> Cost:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - started
-    return Cost(wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, memory_kib=used.ru_maxrss)
+    return Cost(wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, memory_kib=used.ru_maxrss, code=process.returncode)
 
 
 def _median(costs: list[Cost]) -> Cost:

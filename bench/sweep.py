@@ -1,6 +1,6 @@
 """The sweep against find(1) and getcap(8): P1 one question of theirs, P2 the same four answers.
 
-Run as root, for both sides to see all: `python -m bench.sweep [FOLDER]`. The tree must hold still meanwhile, and
+Run as root, for both sides to see all. The tree must hold still meanwhile, and
 wall times mean something only if two processors are idle. Ours is measured with the distribution's interpreter.
 """
 
@@ -11,23 +11,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 
+from bench.figures import Line
 from bench.pairs import Ratio, pairs
 from bench.sweep_once import NAMES, SUFFIXES
 from collectors.reading.mounts import parse_mountinfo
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table of figures."""
-
-    id: str
-    job: str
-    ours: str
-    theirs: str
-    ratio: str
-    goal: str
 
 
 def rows(root: str = "/", n: int = 7) -> list[Line]:
@@ -108,8 +96,3 @@ def _same(name: bytes, mine: set[bytes], theirs: set[bytes]) -> None:
     if mine != theirs:
         only = f"only ours {sorted(mine - theirs)[:5]}, only theirs {sorted(theirs - mine)[:5]}"
         raise SystemExit(f"bench: {name.decode()}: the findings differ, is the tree in use? {only}")
-
-
-if __name__ == "__main__":
-    for each in rows(sys.argv[1] if sys.argv[1:] else "/"):
-        print(f"{each.id:4} {each.job:58} {each.ours:>8} {each.theirs:>8} {each.ratio:>6} {each.goal:>5}")
