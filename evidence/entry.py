@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from evidence.errors import DamageError
-from evidence.index import Row
+from evidence.index import Row, pack
 from evidence.predicates import Event, Snapshot, Statement
 from evidence.segment import Frame
 from evidence.tree import leaf_hash
@@ -52,12 +52,12 @@ def row_of(frame: Frame, segment: int) -> Row:
     """Return what the index keeps of the entry in a frame. Raises: DamageError."""
     place = (segment, frame.offset, frame.length)
     if frame.lost_leaf is not None:
-        return Row(*place, frame.lost_leaf, "", LOST, "", {})
+        return Row(*place, frame.lost_leaf, "", LOST, "", pack({}))
     payload = payload_of(frame.body)
     statement = statement_of(payload)
     predicate = statement.predicate
     host = f"{predicate.host.observed}:{predicate.host.name}"
-    return Row(*place, leaf_hash(payload), predicate.clock.wall, kind_of(statement), host, names_in(statement))
+    return Row(*place, leaf_hash(payload), predicate.clock.wall, kind_of(statement), host, pack(names_in(statement)))
 
 
 def kind_of(statement: Statement) -> str:

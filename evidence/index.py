@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -20,7 +20,7 @@ from evidence.state import Folder
 
 NAME = "index.sqlite"
 SIDE_FILES = tuple(NAME + each for each in ("-wal", "-journal", "-shm"))
-_VERSION = 1
+_VERSION = 2
 _CHECK_BYTES = 16
 _SCHEMA = f"""
 CREATE TABLE entries (log TEXT, sequence INTEGER, row BLOB, sum BLOB, PRIMARY KEY (log, sequence)) WITHOUT ROWID;
@@ -32,8 +32,8 @@ PRAGMA user_version = {_VERSION};
 class Row(msgspec.Struct, frozen=True, array_like=True):
     """One entry: its place in a segment and what prune asks of it.
 
-    `names` maps a table (or the subject of an event) to the blobs the entry names for it; `host` tells whose
-    tables they are, since an image that was read is not this host. A lost entry has the kind `lost`.
+    `host` tells whose tables they are, since an image that was read is not this host; `packed` is what `names`
+    unpacks. A lost entry has the kind `lost`.
     """
 
     segment: int
@@ -43,7 +43,19 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     wall: str
     kind: str
     host: str
-    names: dict[str, tuple[str, ...]]
+    packed: bytes
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the blobs the entry names, by table, or by subject for an event."""
+        return {name: [each.hex() for each in digests] for name, digests in _unpack(self.packed).items()}
+
+
+def pack(names: Mapping[str, Iterable[str]]) -> bytes:
+    """Return the blobs an entry names as a row keeps them: ten thousand rows must fit into a little memory."""
+    return msgspec.msgpack.encode({name: [bytes.fromhex(each) for each in names[name]] for name in names})
+
+
+_unpack = msgspec.msgpack.Decoder(dict[str, list[bytes]]).decode
 
 
 class Index:
@@ -64,10 +76,9 @@ class Index:
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = OFF")
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._base.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        elif version != _VERSION:
-            raise DamageError(NAME, f"version {_VERSION}", f"{version}")
+        if version != _VERSION:  # new, or another version's: it is rebuilt like one that is missing
+            drop = "DROP TABLE IF EXISTS entries; DROP TABLE IF EXISTS notes;"
+            self._base.executescript(f"BEGIN; {drop} {_SCHEMA} COMMIT;")
 
     def close(self) -> None:
         """Close the database; what was not written is found again in the segments."""
@@ -112,7 +123,10 @@ _row_decoder = msgspec.msgpack.Decoder(Row)
 
 
 def _decode_row(row: bytes) -> Row:
-    return _row_decoder.decode(row)
+    try:
+        return _row_decoder.decode(row)
+    except msgspec.DecodeError:
+        raise DamageError(NAME, "rows of this version", "others") from None
 
 
 def _sum(log: str, sequence: int, row: bytes) -> bytes:

@@ -189,8 +189,8 @@ class Journal:
         if removal is None:
             return
         rows = dict(history.all_rows(self.layout, self.index)).get(removal.log, [])
-        named = rows[removal.sequence].names if removal.sequence < len(rows) else {}
-        if named == {"event": (removal.event,)}:
+        named = rows[removal.sequence].names() if removal.sequence < len(rows) else {}
+        if named == {"event": [removal.event]}:
             prune.complete(self.layout.root, self.blobs, removal)
         else:
             prune.forget(self.layout.root)

@@ -159,7 +159,7 @@ class Patrol:
     def _missing(self) -> None:
         """Report blobs that entries name, that nobody pruned, and that are not there."""
         rows = list(prune.chained(all_rows(self.layout, self.index)))
-        named = {digest for row in rows for digests in row.names.values() for digest in digests}
+        named = {digest for row in rows for digests in row.names().values() for digest in digests}
         explained = self._pruned(rows) | self.layout.quarantine.reported("blob")
         for digest in sorted(named - explained - set(self.blobs.names())):
             self.layout.quarantine.note(blob_finding(digest, "no file"))
@@ -168,7 +168,7 @@ class Patrol:
         gone: set[str] = set()
         for row in rows:
             if row.kind == prune.PRUNED:
-                gone.update(self._details(row.names["event"][0]).digests)
+                gone.update(self._details(row.names()["event"][0]).digests)
         return gone
 
     def _details(self, digest: str) -> prune.Details:

@@ -53,9 +53,9 @@ def removable(rows: Iterable[Row], before: str) -> set[str]:
     """Return the blobs that entries before a time name and no other entry needs; rows come oldest first."""
     old: set[str] = set()
     needed: set[str] = set()
-    last: dict[tuple[str, str], tuple[str, ...]] = {}
+    last: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        for name, digests in row.names.items():
+        for name, digests in row.names().items():
             # A time to the second sorts before the same one with milliseconds, up to its "Z".
             if row.wall[: len(before) - 1] >= before[:-1] or row.kind in _EXPLAINS:
                 needed.update(digests)

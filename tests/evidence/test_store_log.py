@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -206,3 +207,14 @@ def test_a_reader_sees_a_signed_view_at_any_moment_of_a_writer(state: str) -> No
     assert writer.exitcode == 0
     with reading(state) as reader:
         assert reader.logs()[0].size == 62
+
+
+def test_an_index_of_another_version_is_rebuilt_without_a_word(state: str) -> None:
+    with opened(state) as store:
+        store.append_snapshot([table()], SEEN)
+    base = sqlite3.connect(Path(state, "index.sqlite"))
+    base.execute("PRAGMA user_version = 99")
+    base.close()
+    with opened(state) as store:
+        store.append_snapshot([table()], SEEN)
+        assert store.events == []
