@@ -161,11 +161,13 @@ def collect(host: Host) -> Iterable[PasswordStatus | Gap]:
     """Yield every line of shadow, then the accounts of passwd that have none there."""
     named: set[str] = set()
     unread = False
-    for entry in each_line(host, SHADOW, lambda text, line: parse_shadow(text, line) if text else None):
-        if isinstance(entry, Gap):
-            unread = unread or entry.line is None
-        else:
-            named.add(entry.user)
+
+    def parse(text: str, line: int) -> PasswordStatus | None:
+        named.add(text.partition(":")[0])  # a line that is malformed is there all the same
+        return parse_shadow(text, line) if text else None
+
+    for entry in each_line(host, SHADOW, parse):
+        unread = unread or (isinstance(entry, Gap) and entry.line is None)
         yield entry
     if not unread:
         yield from _without_shadow(host, named)

@@ -167,7 +167,7 @@ def _host_name(host: Host) -> str | None:
     """Return the short name of the host, for `%h`; of an image, as it is configured."""
     for path in HOST_NAMES:
         try:
-            name = host.read(path, limit=1024).data.decode("utf-8", "replace").strip().partition(".")[0]
+            name = host.read(path, limit=1024).data.decode("utf-8", "surrogateescape").strip().partition(".")[0]
         except ReadError:
             continue
         if name:

@@ -83,6 +83,10 @@ class _Reader:
             self.gaps.append(error.gap())
         return None
 
+    def odd(self, path: str, expected: str) -> None:
+        """Note that a file was read and did not say what it is for."""
+        self.gaps.append(Gap(path, "malformed", f"expected {expected}, found something else"))
+
     def names(self, path: str) -> list[str]:
         """Return the names in a folder; none if it is absent."""
         return self.attempt(lambda: self.host.names(path)) or []
@@ -174,6 +178,8 @@ def _virtualization(reader: _Reader) -> str | None:
 def _boot_time(reader: _Reader) -> str | None:
     text = reader.text("/proc/stat")
     seconds = None if text is None else boot_seconds(text)
+    if text is not None and seconds is None:
+        reader.odd("/proc/stat", "a line btime")
     return None if seconds is None else utc(seconds)
 
 
@@ -185,7 +191,10 @@ def _timezone(reader: _Reader) -> str | None:
     if facts.kind != "link":
         return reader.text("/etc/timezone")
     target = reader.attempt(lambda: reader.host.target("/etc/localtime"))
-    return None if target is None else zone_of(target)
+    zone = None if target is None else zone_of(target)
+    if target is not None and zone is None:
+        reader.odd("/etc/localtime", "a link to a zone in a folder zoneinfo")
+    return zone
 
 
 TABLE = Table(

@@ -49,10 +49,10 @@ def prepare(host: Host, interests: Sequence[Interest], *, budget: Budget | None 
     question = Question(interests, _ids(owners.users), _ids(owners.groups))
     budget = budget or Budget()
     mounts, gaps = _mounts(host)
+    route = plan(mounts)
     if host.recording:
-        harvest, route = walk_recording(question, host.recording, mounts, budget), plan(())
+        harvest = walk_recording(question, host.recording, mounts, budget)
     else:
-        route = plan(mounts)
         workers = workers or min(len(os.sched_getaffinity(0)), 2)
         harvest = walk(question, route, budget, host.tree.fd, workers=workers)
     host.swept = Swept(question.interests, harvest, owners, (*gaps, *route.gaps))

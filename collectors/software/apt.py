@@ -48,13 +48,11 @@ def automatic(host: Host, gaps: list[Gap]) -> Automatic | None:
     if content.truncated:
         gaps.append(Gap(EXTENDED_STATES, "truncated", f"expected at most {LIMIT} bytes, found more"))
         return None
-    marked = set()
-    for each in parse_extended_states(content.data):
-        if isinstance(each, Gap):
-            gaps.append(each)
-        else:
-            marked.add(each)
-    return Automatic(frozenset(marked))
+    found = list(parse_extended_states(content.data))
+    damage = [each for each in found if isinstance(each, Gap)]
+    gaps.extend(damage)
+    # Any package may be the one that a damaged stanza marks.
+    return None if damage else Automatic(frozenset(each for each in found if not isinstance(each, Gap)))
 
 
 def parse_extended_states(data: bytes) -> Iterator[tuple[str, str] | Gap]:

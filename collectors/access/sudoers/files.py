@@ -43,7 +43,10 @@ def included(path: str, *, by: str, host_name: Callable[[], str | None]) -> str 
         if name is None:
             return None
         path = path.replace("%h", name)
-    return path if path.startswith("/") else by[: by.rfind("/") + 1] + path
+    if not path.startswith("/"):
+        path = by[: by.rfind("/") + 1] + path
+    # Under one name each file is known again, so that a loop through "." is seen.
+    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
 def is_skipped(name: str) -> bool:
