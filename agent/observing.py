@@ -15,7 +15,7 @@ from agent.version import VERSION
 from collectors.contract import Table, header_of
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
-from evidence.statement import Clock, Collected, Cost, Observation
+from evidence.statement import Clock, Collected, Observation
 
 NAME_LIMIT = 253  # RFC 1035, 2.3.4, without the root's dot
 
@@ -91,7 +91,6 @@ def _first_text(host: Host, paths: Sequence[str]) -> str | None:
 def sealed(collection: Collection, interval_s: int | None) -> Collected:
     """Return a collection as bytes that are ready to be stored; `interval_s` is what is promised, if anything."""
     gaps = list(lines_of(collection.gaps))
-    cost = collection.cost
     return Collected(
         name=collection.table.name,
         version=collection.table.version,
@@ -104,5 +103,5 @@ def sealed(collection: Collection, interval_s: int | None) -> Collected:
         gap_count=len(gaps),
         reasons=collection.reasons,
         interval_s=interval_s,
-        cost=Cost(wall_ms=cost.wall_ms, cpu_ms=cost.cpu_ms, peak_kib=cost.peak_kib, files=cost.files, bytes=cost.bytes),
+        cost=collection.cost,
     )

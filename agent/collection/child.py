@@ -13,24 +13,15 @@ from dataclasses import dataclass
 import msgspec
 
 from agent.collection.frames import FrameWriter
-from agent.collection.limits import Limits
+from agent.collection.limits import FAILURE_LIMIT, Limits
 from collectors.contract import CollectionError, Gap, Row, Table, UnsupportedError
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
 from collectors.reading.sweep import Interest, prepare
+from evidence.statement import Cost
 
 Failure = tuple[str, str]
 """Coverage (`failed` or `unsupported`) and the reason, in words without paths, names or file text."""
-
-
-class Cost(msgspec.Struct, frozen=True):
-    """What a table cost; times in milliseconds, memory in KiB."""
-
-    wall_ms: int
-    cpu_ms: int
-    peak_kib: int
-    files: int
-    bytes: int
 
 
 def run_tables(host: Host, tables: Sequence[Table], writer: FrameWriter, limits: Limits) -> None:
@@ -44,7 +35,7 @@ def run_tables(host: Host, tables: Sequence[Table], writer: FrameWriter, limits:
         meter = _Meter(host)
         failure = _send_items(host, table, interests, writer, limits)
         if failure is not None:
-            writer.send(b"F", msgspec.json.encode({"coverage": failure[0], "text": failure[1]}))
+            writer.send(b"F", msgspec.json.encode({"coverage": failure[0], "text": failure[1][:FAILURE_LIMIT]}))
         writer.send(b"E", msgspec.json.encode(meter.cost()))
 
 
@@ -52,16 +43,16 @@ def _send_items(
     host: Host, table: Table, interests: Sequence[Interest], writer: FrameWriter, limits: Limits
 ) -> Failure | None:
     """Send rows and gaps of one table; return why it failed, or None."""
-    sent = _Sent(limits, writer)
+    sent = _Sent(table.name, limits, writer)
     try:
         if table.sweep is not None and host.swept is None:
             prepare(host, interests)
         for item in table.collect(host):
             sent.take(item)
     except UnsupportedError as error:
-        return "unsupported", str(error)
+        return "unsupported", str(error) or "there is no such thing on this kind of host"
     except CollectionError as error:
-        return "failed", str(error)
+        return "failed", str(error) or "what was found contradicts itself"
     except ReadError as error:  # the reason stands in a signed statement, where no path may; the path is in the gap
         sent.take(error.gap())
         return "failed", f"its source could not be read: {error.reason}"
@@ -70,7 +61,7 @@ def _send_items(
     except Exception as error:  # noqa: BLE001  the one broad except: a collector's defect costs its own table only
         print_defect(table.name, error)
         return "failed", f"defect in the collector: {type(error).__name__}"
-    sent.close(table.name)
+    sent.close()
     return None
 
 
@@ -78,10 +69,11 @@ def _send_items(
 class _Sent:
     """Counts what has been sent, and drops with a count what is over a limit."""
 
+    table: str
     limits: Limits
     writer: FrameWriter
     rows: int = 0
-    bytes: int = 0
+    size: int = 0
     dropped: int = 0
 
     def __post_init__(self) -> None:
@@ -90,24 +82,30 @@ class _Sent:
     def take(self, item: Row | Gap) -> None:
         line = self._encode(item)
         if isinstance(item, Gap):
-            self.writer.line(b"G", line)
+            self.writer.line(b"G", line if len(line) <= self.limits.row_bytes else self._shortened(item))
             return
-        full = self.rows >= self.limits.rows or self.bytes + len(line) + 1 > self.limits.table_bytes
+        full = self.rows >= self.limits.rows or self.size + len(line) + 1 > self.limits.table_bytes
         if full or len(line) > self.limits.row_bytes:
             self.dropped += 1
             return
         self.rows += 1
-        self.bytes += len(line) + 1
+        self.size += len(line) + 1
         self.writer.line(b"R", line)
 
-    def close(self, name: str) -> None:
+    def _shortened(self, gap: Gap) -> bytes:
+        """Return a gap that keeps reason and count of one whose source or detail has no end."""
+        detail = f"expected a gap of at most {self.limits.row_bytes >> 10} KiB, found a longer one"
+        return self._encode(Gap(self.table, gap.reason, detail, count=gap.count))
+
+    def close(self) -> None:
+        """Say how many rows were dropped, if any."""
         if self.dropped:
             limits = self.limits
             detail = (
                 f"expected at most {limits.rows} rows, {limits.table_bytes >> 20} MiB in all and "
                 f"{limits.row_bytes >> 10} KiB each; {self.dropped} more were dropped"
             )
-            self.writer.line(b"G", self._encode(Gap(name, "truncated", detail, count=self.dropped)))
+            self.writer.line(b"G", self._encode(Gap(self.table, "truncated", detail, count=self.dropped)))
 
 
 class _Meter:

@@ -10,6 +10,9 @@ import signal
 from dataclasses import dataclass
 
 MIB = 1 << 20
+FAILURE_LIMIT = 300
+"""Characters of the reason why a table failed; it stands in a statement, which has a limit of its own."""
+
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -24,9 +27,9 @@ class Limits:
     rows: int = 250_000
     """Rows a table."""
     row_bytes: int = 256 << 10
-    """Bytes of one row."""
+    """Bytes of one row, and of one gap."""
     table_bytes: int = 48 * MIB
-    """Bytes of all rows of a table."""
+    """Bytes of all rows of a table, and of all its gaps."""
     gaps: int = 10_000
     """Gaps a table that are kept one by one; more are folded by reason, with their count."""
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from agent.collection.child import Cost
 from agent.collection.frames import FrameError
-from agent.collection.limits import Limits
-from agent.collection.validation import InvalidRowError, Validator, check_gap
-from collectors.contract import Gap, Table
+from agent.collection.limits import FAILURE_LIMIT, Limits
+from agent.collection.validation import SAFE_INTEGER, InvalidRowError, Validator, check_gap
+from collectors.contract import Gap, Reason, Table
+from evidence.statement import Cost
 
 Coverage = Literal["complete", "partial", "failed", "unsupported"]
 Progress = Callable[[str, int], None]
 """Called with the table being read and how many of its rows have come."""
+
+NOTHING = Cost(wall_ms=0, cpu_ms=0, peak_kib=0, files=0, bytes=0)
 
 
 @dataclass
@@ -28,15 +31,15 @@ class Collection:
     gaps: list[Gap] = field(default_factory=list)
     failure: str | None = None
     coverage: Coverage = "failed"
-    cost: Cost = field(default_factory=lambda: Cost(0, 0, 0, 0, 0))
+    cost: Cost = NOTHING
 
     @property
     def reasons(self) -> dict[str, int]:
         """Return how many gaps there are for each reason, counting what was folded."""
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for gap in self.gaps:
-            counts[gap.reason] = counts.get(gap.reason, 0) + gap.count
-        return counts
+            counts[gap.reason] += gap.count
+        return dict(counts)
 
 
 class Receiver:
@@ -49,8 +52,8 @@ class Receiver:
         self._limits, self._progress = limits, progress
         self._now: Collection | None = None
         self._check: Validator | None = None
-        self._bytes = 0
-        self._folded: dict[str, int] = {}
+        self._bytes = self._gap_bytes = 0
+        self._folded: Counter[Reason] = Counter()
 
     def tick(self) -> None:
         """Show that work goes on while nothing comes."""
@@ -71,7 +74,8 @@ class Receiver:
             raise FrameError("expected a table that was asked for, once, found another")
         self._now = self._waiting.pop(name)
         self._check = Validator(self._now.table)
-        self._bytes, self._folded = 0, {}
+        self._bytes = self._gap_bytes = 0
+        self._folded = Counter()
         self._progress(name, 0)
 
     def _rows(self, now: Collection, payload: bytes) -> None:
@@ -79,6 +83,7 @@ class Receiver:
         self._bytes += len(payload) + 1
         if len(now.rows) + len(lines) > self._limits.rows or self._bytes > self._limits.table_bytes:
             raise FrameError("expected no more rows than the limit, found more")
+        self._each_short(lines)
         if now.failure is None and self._check is not None:
             try:
                 for line in lines:
@@ -89,12 +94,21 @@ class Receiver:
         self._progress(now.table.name, len(now.rows))
 
     def _gaps(self, now: Collection, payload: bytes) -> None:
-        for line in payload.split(b"\n"):
+        lines = payload.split(b"\n")
+        self._each_short(lines)
+        for line in lines:
             gap = check_gap(line)
-            if len(now.gaps) < self._limits.gaps:
+            self._gap_bytes += len(line) + 1
+            if len(now.gaps) < self._limits.gaps and self._gap_bytes <= self._limits.table_bytes:
                 now.gaps.append(gap)
             else:
-                self._folded[gap.reason] = self._folded.get(gap.reason, 0) + gap.count
+                self._folded[gap.reason] += gap.count
+        if sum(now.reasons.values()) + sum(self._folded.values()) > SAFE_INTEGER:
+            raise FrameError("expected counts of gaps within 2^53, found larger ones")
+
+    def _each_short(self, lines: Sequence[bytes]) -> None:
+        if any(len(line) > self._limits.row_bytes for line in lines):
+            raise FrameError("expected no row or gap longer than the limit, found one")
 
     def _failure(self, now: Collection, payload: bytes) -> None:
         failure = _decode_failure(payload)
@@ -103,20 +117,40 @@ class Receiver:
 
     def _end(self, now: Collection, payload: bytes) -> None:
         now.cost = _decode_cost(payload)
+        self._close(now)
+
+    def _close(self, now: Collection) -> None:
         for reason, count in sorted(self._folded.items()):
             detail = f"expected at most {self._limits.gaps} gaps, found {count} more of this reason"
-            now.gaps.append(Gap(now.table.name, reason, detail, count=count))  # type: ignore[arg-type]  # from a Gap
+            now.gaps.append(Gap(now.table.name, reason, detail, count=count))
         self._done[now.table.name] = _judged(now)
         self._now = None
 
-    def finish(self, ending: str | None) -> list[Collection]:
-        """Return a collection for every table asked for; what did not end well is failed, with the reason."""
+    def finish(self, ending: str | None, spent: Cost = NOTHING) -> list[Collection]:
+        """Return a collection for every table asked for; what did not end well is failed, with the reason.
+
+        `spent` is what the whole child took: the table it was at is charged with what the ones before it were not.
+        """
         text = ending or "its process ended without saying why"
-        left = [] if self._now is None else [self._now]
-        for each in (*left, *self._waiting.values()):
-            each.failure, each.coverage = text, "failed"
+        if self._now is not None:
+            self._now.failure, self._now.coverage = text, "failed"
+            self._now.cost = _rest(spent, [each.cost for each in self._done.values()])
+            self._close(self._now)
+        for each in self._waiting.values():
+            each.failure = text
             self._done[each.table.name] = _judged(each)
         return [self._done[name] for name in self._order]
+
+
+def _rest(spent: Cost, told: Sequence[Cost]) -> Cost:
+    """Return what is left of a child's cost; how much it read for a table that it did not end, it did not say."""
+    return Cost(
+        wall_ms=max(0, spent.wall_ms - sum(each.wall_ms for each in told)),
+        cpu_ms=max(0, spent.cpu_ms - sum(each.cpu_ms for each in told)),
+        peak_kib=spent.peak_kib,
+        files=0,
+        bytes=0,
+    )
 
 
 def _judged(now: Collection) -> Collection:
@@ -126,31 +160,31 @@ def _judged(now: Collection) -> Collection:
         now.rows.sort()
         return now
     now.rows = []
-    reason = "unsupported" if now.coverage == "unsupported" else "failed"
-    now.gaps.append(Gap(now.table.name, reason, now.failure))  # type: ignore[arg-type]  # one of two literals
+    reason: Reason = "unsupported" if now.coverage == "unsupported" else "failed"
+    now.gaps.append(Gap(now.table.name, reason, now.failure))
     return now
 
 
 class _Failure(msgspec.Struct, frozen=True):
-    coverage: Coverage
-    text: str
+    coverage: Literal["failed", "unsupported"]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=FAILURE_LIMIT)]
 
 
 def _decode_failure(payload: bytes) -> _Failure:
     try:
-        failure = msgspec.json.decode(payload, type=_Failure)
-    except msgspec.DecodeError as error:
-        raise FrameError(f"expected why a table failed: {error}") from None
-    if failure.coverage not in {"failed", "unsupported"}:
-        raise FrameError("expected failed or unsupported, found another coverage")
-    return failure
+        return msgspec.json.decode(payload, type=_Failure)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # whose messages may quote what was sent
+        raise FrameError("expected why a table failed, found something else") from None
 
 
 def _decode_cost(payload: bytes) -> Cost:
     try:
-        return msgspec.json.decode(payload, type=Cost)
-    except msgspec.DecodeError as error:
-        raise FrameError(f"expected what a table cost: {error}") from None
+        cost = msgspec.json.decode(payload, type=Cost)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise FrameError("expected what a table cost, found something else") from None
+    if max(msgspec.structs.astuple(cost)) > SAFE_INTEGER:
+        raise FrameError("expected a cost within 2^53, found a larger one")
+    return cost
 
 
 def lines_of(items: Sequence[Gap]) -> Iterator[bytes]:

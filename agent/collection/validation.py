@@ -12,7 +12,9 @@ import msgspec
 from collectors.contract import Field, Gap, Header, Table, header_of
 
 SAFE_INTEGER = 2**53 - 1  # RFC 7493, 2.2
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+VALUELESS = re.compile(r"Expected `|Object missing required field `|JSON is malformed: |Input data was truncated")
+PLACE = re.compile(r" - at `(\$[a-z0-9_.]{0,80})`\Z")
 
 
 class InvalidRowError(Exception):
@@ -35,8 +37,8 @@ class Validator:
         """Raise InvalidRowError unless the line is a canonical row with a new key."""
         try:
             row = self._decode(line)
-        except msgspec.DecodeError as error:  # its message names the field and the type, not the value
-            raise InvalidRowError(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidRowError(_without_value(error)) from None
         if self._encode(row) != line:
             raise InvalidRowError("expected canonical JSON, found another form")
         key = self._key(row)
@@ -54,12 +56,27 @@ class Validator:
 def check_gap(line: bytes) -> Gap:
     """Return the gap on a line, or raise InvalidRowError."""
     try:
-        return _decode_gap(line)
-    except msgspec.DecodeError as error:
-        raise InvalidRowError(f"gap: {error}") from None
+        gap = _decode_gap(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRowError(f"gap: {_without_value(error)}") from None
+    if not 1 <= gap.count <= SAFE_INTEGER or not 0 <= (gap.line or 0) <= SAFE_INTEGER:
+        raise InvalidRowError("gap: expected a count and a line within 2^53, found another number")
+    return gap
 
 
 _decode_gap = msgspec.json.Decoder(Gap).decode
+
+
+def _without_value(error: Exception) -> str:
+    """Return what a decoder says is wrong, and where, but never the value: the text is signed and kept for ever.
+
+    Most of msgspec's messages name types only; those about a literal or an unknown field quote what they found.
+    """
+    text = str(error)
+    if VALUELESS.match(text):
+        return text
+    place = PLACE.search(text)
+    return "expected a row of its header's types, found another value" + (f" at {place[1]}" if place else "")
 
 
 def _getters(fields: tuple[Field, ...], kind: str) -> list[tuple[str, Callable[[Any], Any]]]:

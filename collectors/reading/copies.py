@@ -27,7 +27,7 @@ def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator
     Raises: AbsentError if the file itself is not there; ReadError `changed_while_read`, `truncated` past the
     limit (of all together), and as `Host.read`.
     """
-    with tempfile.TemporaryDirectory(prefix="evidenced-") as folder:  # made with mode 0700
+    with _private_folder(path) as folder:
         for attempt in range(TRIES):
             time.sleep(SETTLED_S if attempt else 0)
             before = _states(tree, path, side)
@@ -42,6 +42,14 @@ def copied(tree: Tree, path: str, side: tuple[str, ...], limit: int) -> Iterator
                 yield os.path.join(folder, "copy"), size
                 return
         raise ReadError(path, "changed_while_read", f"was written during each of {TRIES} attempts to copy it")
+
+
+def _private_folder(path: str) -> tempfile.TemporaryDirectory[str]:
+    """Return a new folder of mode 0700; ReadError at the path that was to be copied if there is no room for one."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="evidenced-")
+    except OSError:
+        raise ReadError(path, "io_error", "expected a folder for a private copy, found none; set TMPDIR") from None
 
 
 def _just_written(states: _States) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from collectors.contract import CollectionError, Gap, Row, Table, UnsupportedErr
 from collectors.reading.host import Host
 
 Run = Callable[..., list[Collection]]
+CANARY = "canary-7f3a"
 
 
 class Fact(Row):
@@ -74,14 +76,14 @@ def test_a_crash_fails_its_own_table_drops_its_rows_and_hides_the_message(
 ) -> None:
     def act(_host: Host) -> Iterator[Row | Gap]:
         yield Fact(name="a")
-        raise ValueError("canary-7f3a")
+        raise ValueError(CANARY)
 
     broken, sound = run(table("broken", act), table("sound", good))
     assert (broken.coverage, broken.rows, broken.failure) == ("failed", [], "defect in the collector: ValueError")
     assert sound.coverage == "complete"
     told = capfd.readouterr()
     assert "defect in table broken" in told.err
-    assert "canary-7f3a" not in told.err + told.out
+    assert CANARY not in told.err + told.out
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_collector_that_spins_is_stopped_by_its_cpu_limit(run: Run) -> None:
     (only,) = run(table("facts", act), limits=Limits(cpu_s=1, wall_s=20))
     assert only.failure in {
         "killed by SIGXCPU: it used up its CPU time",
-        "killed by SIGKILL: out of memory, or an operator",
+        "killed by SIGKILL: out of CPU time or memory, or an operator",
     }
 
 
@@ -173,7 +175,7 @@ def test_a_killed_child_fails_its_table(run: Run) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     (only,) = run(table("facts", act))
-    assert only.failure == "killed by SIGKILL: out of memory, or an operator"
+    assert only.failure == "killed by SIGKILL: out of CPU time or memory, or an operator"
 
 
 def test_more_rows_than_the_limit_are_dropped_with_their_count(run: Run) -> None:
@@ -194,6 +196,59 @@ def test_one_row_that_is_too_large_is_dropped_with_its_count(run: Run) -> None:
     (only,) = run(table("facts", act), limits=Limits(row_bytes=4096))
     assert len(only.rows) == 1
     assert only.reasons == {"truncated": 1}
+
+
+def test_one_gap_that_is_too_large_keeps_its_reason_and_count(run: Run) -> None:
+    def act(_host: Host) -> Iterator[Row | Gap]:
+        yield Gap("/" + "a" * 5000, "malformed", count=3)
+
+    (only,) = run(table("facts", act), limits=Limits(row_bytes=4096))
+    assert [(gap.source, gap.reason, gap.count) for gap in only.gaps] == [("facts", "malformed", 3)]
+
+
+def test_copies_of_a_killed_child_are_removed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "database").write_bytes(b"x")
+    os.utime(tmp_path / "database", (1, 1))
+    time.sleep(0.1)
+
+    def act(host: Host) -> Iterator[Row | Gap]:
+        with host.copied("/database") as path:
+            assert Path(path).exists()
+            yield Gap(path, "unknown_format")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def slow(_host: Host) -> Iterator[Row | Gap]:
+        yield from ()
+        time.sleep(3600)
+
+    killed, stopped = run(table("killed", act), table("stopped", slow), limits=Limits(wall_s=0.5))
+    assert (killed.coverage, stopped.coverage) == ("failed", "failed")
+    assert stopped.cost.wall_ms >= 500
+    assert os.listdir(tmp_path) == ["database"]
+
+
+def test_without_room_for_copies_only_a_table_that_needs_one_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/version")
+
+    def act(host: Host) -> Iterator[Row | Gap]:
+        with host.copied("/database"):
+            yield Fact(name="a")
+
+    copying, sound = run(table("copying", act), table("sound", good))
+    assert copying.failure == "its source could not be read: io_error"
+    assert sound.coverage == "complete"
+
+
+def test_a_host_that_cannot_be_opened_in_the_child_is_a_failed_table(capfd: pytest.CaptureFixture[str]) -> None:
+    def vanish() -> Host:
+        raise FileNotFoundError(CANARY)
+
+    (only,) = collect([table("facts", good)], vanish)
+    assert only.failure == "its process ended before its work was done"
+    told = capfd.readouterr().err
+    assert "defect in table facts" in told
+    assert CANARY not in told
 
 
 def test_a_flood_of_gaps_is_folded_by_reason(run: Run) -> None:
