@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, MalformedError, utc
 from collectors.reading.errors import ReadError
+from collectors.reading.standing import standing
 from collectors.software.deb822 import Lines, stanzas
 from collectors.software.package import Package
 from collectors.software.purl import Distribution, apk_purl
-from collectors.software.standing import standing
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host

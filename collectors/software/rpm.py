@@ -1,4 +1,4 @@
-"""RPM packages, from the rpm database itself; the program `rpm` is not needed, so images can be read too."""
+"""RPM packages, as the headers of the rpm database describe them; rpm's docs/manual/tags.md."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, MalformedError, utc
-from collectors.reading.errors import ReadError
+from collectors.reading.rpm_database import READS, databases, each_header
+from collectors.reading.rpm_header import Header
 from collectors.software.package import Package
 from collectors.software.purl import Distribution, rpm_purl
-from collectors.software.rpm_header import MOST_BYTES, Header, parse_header
-from collectors.software.rpm_sqlite import DatabaseError, Record, records
-from collectors.software.standing import standing
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
 
-FOLDERS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm")
-SQLITE = "rpmdb.sqlite"
-UNREAD = {"Packages.db": "rpm's own ndb format", "Packages": "Berkeley DB format"}
-READS = tuple(f"{folder}/{SQLITE}*" for folder in FOLDERS)
-SIDE = ("-wal", "-journal")
-"""What SQLite needs to see the last transaction. The index of the log (-shm) is made anew for the copy."""
-MOST_PACKAGES = 250_000
+__all__ = ["READS", "databases", "package", "packages"]
 
 NAME, VERSION, RELEASE, EPOCH, ARCH, SOURCE_RPM = 1000, 1001, 1002, 1003, 1022, 1044
 BUILD_TIME, INSTALL_TIME, SIZE, LONG_SIZE = 1006, 1008, 1009, 5009
@@ -34,35 +26,9 @@ WORD = re.compile(r"[!-.0-~]+")
 SOURCE = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm")
 
 
-def databases(host: Host) -> list[str]:
-    """Return the rpm databases of a host, as paths, of any format; one that two paths lead to is one."""
-    return standing(host, [f"{folder}/{name}" for folder in FOLDERS for name in (SQLITE, *UNREAD)])
-
-
 def packages(host: Host, database: str, where: Distribution) -> Iterator[Package | Gap]:
     """Yield the packages of one of the `databases`, and a gap for each part that could not be read."""
-    name = database.rpartition("/")[2]
-    if name in UNREAD:
-        yield Gap(database, "unknown_format", f"an rpm database in {UNREAD[name]}, which is not read yet")
-        return
-    try:
-        with host.copied(database, side=SIDE) as copy:
-            for record in records(copy, most_bytes=MOST_BYTES, most=MOST_PACKAGES + 1):
-                yield _row(record, database, where)
-    except DatabaseError as error:
-        yield Gap(database, error.reason, str(error))
-    except ReadError as error:
-        yield error.gap()
-
-
-def _row(record: Record, database: str, where: Distribution) -> Package | Gap:
-    if record.header is None:
-        detail = f"header {record.number}: expected at most {MOST_BYTES} bytes, found {record.size_bytes}"
-        return Gap(database, "truncated", detail)
-    try:
-        return package(parse_header(record.header), database, where)
-    except MalformedError as error:
-        return Gap(database, "malformed", f"header {record.number}: {error}")
+    return each_header(host, database, lambda header: (package(header, database, where),))
 
 
 def package(header: Header, database: str, where: Distribution) -> Package:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from collectors.contract import MalformedError
+from collectors.reading.rpm_header import parse_header
 from collectors.software import rpm
 from collectors.software.purl import Distribution
-from collectors.software.rpm_header import parse_header
 
 ROCKY = Distribution("rocky", "rocky-9.4")
 

@@ -15,8 +15,8 @@ from collectors.reading.host import Host
 from collectors.software import packages, rpm
 from collectors.software.package import Package
 from collectors.software.packages import TABLE, collect
+from tests.collectors.reading.rpm_blobs import STRING, database, header_blob
 from tests.collectors.software.conftest import Plant
-from tests.collectors.software.rpm_blobs import STRING, database, header_blob
 
 STANZA = "Package: {}\nStatus: install ok installed\nMaintainer: A\nArchitecture: amd64\nVersion: 1\nDescription: x\n\n"
 OS_RELEASE = "ID=debian\nVERSION_ID=12\n"

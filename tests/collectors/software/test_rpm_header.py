@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.contract import MalformedError
+from collectors.reading.rpm_header import Header, parse_header
 from collectors.software import rpm
 from collectors.software.purl import distribution
-from collectors.software.rpm_header import Header, parse_header
-from tests.collectors.software.rpm_blobs import INT32, INT64, STRING, Values, header_blob
+from tests.collectors.reading.rpm_blobs import INT32, INT64, STRING, Values, header_blob
 
 ROCKY = distribution({"ID": "rocky", "VERSION_ID": "9.4"})
 BASH: dict[int, Values] = {
@@ -90,7 +90,7 @@ def entries(*each: tuple[int, int, int, int], store: bytes = b"") -> bytes:
         (entries((1000, 6, -1, 1), store=b"a\0"), "inside the store"),
         (entries((1000, 6, 3, 1), store=b"a\0"), "inside the store"),
         (entries((1000, 6, 0, 10**9), store=b"a\0"), "inside the store"),
-        (entries((1000, 6, 0, 0), store=b"a\0"), "text at tag 1000"),
+        (entries((1000, 6, 0, 0), store=b"a\0"), "text 1 at tag 1000"),
         (entries((1000, 4, 0, 1), store=b"aaaa"), "text at tag 1000"),
         (entries((1000, 6, 0, 1), store=b"aaaa"), "a NUL at the end"),
         (entries((63, 7, 10, 16), store=b"a" * 20), "a region of 16 bytes"),

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from collectors.contract import Gap
+from collectors.reading import rpm_database, rpm_sqlite
 from collectors.reading.host import Host
-from collectors.software import rpm, rpm_sqlite
+from collectors.software import rpm
 from collectors.software.package import Package
 from collectors.software.purl import distribution
+from tests.collectors.reading.rpm_blobs import PACKAGES, STRING, Values, database, header_blob
 from tests.collectors.software.conftest import Plant
-from tests.collectors.software.rpm_blobs import PACKAGES, STRING, Values, database, header_blob
 
 ROCKY = distribution({"ID": "rocky", "VERSION_ID": "9.4"})
 PATH = "/var/lib/rpm/rpmdb.sqlite"
@@ -73,7 +74,7 @@ def test_a_damaged_header_is_a_gap_and_the_others_are_rows(host: Host, path: Pat
 def test_a_header_larger_than_the_limit_is_never_loaded(
     host: Host, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpm, "MOST_BYTES", 1000)
+    monkeypatch.setattr(rpm_database, "MOST_BYTES", 1000)
     database(path, [blob("a"), b"\0" * 1001, blob("c")])
     names, (gap,) = read(host)
     assert names == ["a", "c"]

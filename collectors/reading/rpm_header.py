@@ -8,8 +8,9 @@ Source: rpm's docs/manual/format_header.md and the checks of lib/header.c (hdrbl
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from collectors.contract import MalformedError
@@ -21,11 +22,16 @@ LONGEST_TEXT = 64 << 10
 PREFIX = struct.Struct(">II")
 ENTRY = struct.Struct(">IIiI")
 
-INT32, INT64, STRING, BINARY, STRING_ARRAY, I18N_STRING = 4, 5, 6, 7, 8, 9
+CHAR, INT16, INT32, INT64, STRING, BINARY, STRING_ARRAY, I18N_STRING = 1, 3, 4, 5, 6, 7, 8, 9
 LAST_TYPE = 9
 REGIONS = frozenset((61, 62, 63))  # image, signatures, immutable
 TEXTS = frozenset((STRING, STRING_ARRAY, I18N_STRING))
-NUMBERS = {INT32: struct.Struct(">I"), INT64: struct.Struct(">Q")}
+NUMBERS = {
+    CHAR: struct.Struct(">B"),
+    INT16: struct.Struct(">H"),
+    INT32: struct.Struct(">I"),
+    INT64: struct.Struct(">Q"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,36 +42,54 @@ class Header:
     """Type, offset and count by tag."""
     store: bytes
 
-    def text(self, tag: int) -> str | None:
-        """Return a text (of a translated or repeated one the first), or None if the header has no such tag.
+    def count(self, tag: int) -> int:
+        """Return how many values a tag says it has; 0 if the header has no such tag."""
+        return self.index[tag][2] if tag in self.index else 0
+
+    def text(self, tag: int, at: int = 0) -> str | None:
+        """Return a text (of a translated or repeated one that `at` a place), or None if the header has no such tag.
 
         What is not UTF-8 is kept with backslash escapes.
-        Raises: MalformedError if it is no text, or does not end within the store and 64 KiB.
+        Raises: MalformedError if it is no text, there is none at that place, or one does not end within the
+        store and 64 KiB.
         """
         if tag not in self.index:
             return None
-        kind, offset, count = self.index[tag]
-        if kind not in TEXTS or not count:
-            raise MalformedError(f"text at tag {tag}", f"type {kind}, count {count}")
-        end = self.store.find(b"\0", offset, offset + LONGEST_TEXT)
-        if end < 0:
-            raise MalformedError(f"a NUL at the end of the text at tag {tag}", "none")
-        return self.store[offset:end].decode("utf-8", "backslashreplace")
+        raw = next(itertools.islice(self.texts(tag), at, None), None)
+        if raw is None:
+            raise MalformedError(f"text {at + 1} at tag {tag}", f"count {self.count(tag)}")
+        return raw.decode("utf-8", "backslashreplace")
 
-    def number(self, tag: int) -> int | None:
-        """Return a number (of several the first), or None if the header has no such tag.
+    def texts(self, tag: int) -> Iterator[bytes]:
+        """Yield the texts of a tag as they are, none if the header has no such tag; one is held at a time.
 
-        Raises: MalformedError if it is no number of 32 or 64 bits, misaligned, or not all in the store.
+        Raises: MalformedError, when it comes to it, as `text` does.
+        """
+        kind, offset, count = self.index.get(tag, (STRING_ARRAY, 0, 0))
+        if kind not in TEXTS:
+            raise MalformedError(f"text at tag {tag}", f"type {kind}")
+        for _ in range(count):
+            end = self.store.find(b"\0", offset, offset + LONGEST_TEXT)
+            if end < 0:
+                raise MalformedError(f"a NUL at the end of the text at tag {tag}", "none")
+            yield self.store[offset:end]
+            offset = end + 1
+
+    def number(self, tag: int, at: int = 0) -> int | None:
+        """Return a number (of several that `at` a place), or None if the header has no such tag.
+
+        Raises: MalformedError if it is no number of 8, 16, 32 or 64 bits, there is none at that place, or it is
+        misaligned or not all in the store.
         """
         if tag not in self.index:
             return None
         kind, offset, count = self.index[tag]
         form = NUMBERS.get(kind)
-        if form is None or not count:
-            raise MalformedError(f"a number at tag {tag}", f"type {kind}, count {count}")
-        if offset % form.size or offset + form.size > len(self.store):
+        if form is None or at >= count:
+            raise MalformedError(f"number {at + 1} at tag {tag}", f"type {kind}, count {count}")
+        if offset % form.size or offset + (at + 1) * form.size > len(self.store):
             raise MalformedError(f"an aligned number inside the store at tag {tag}", f"offset {offset}")
-        number: int = form.unpack_from(self.store, offset)[0]
+        number: int = form.unpack_from(self.store, offset + at * form.size)[0]
         return number
 
 
