@@ -49,7 +49,7 @@ def promised(entry: Entry) -> None:
 
 
 def append(store: EvidenceStore) -> None:
-    """The same rows in each run, so that the same calls are made."""
+    """Append the same rows in each run, so that the same calls are made."""
     promised(store.append_snapshot([table("users", b'{"n":"more"}'), table("groups", b"{}")], SEEN))
 
 
