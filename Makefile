@@ -40,7 +40,7 @@ format: $(BIN)/.dev ## format the code and mend what ruff can
 
 docs: $(BIN)/.dev ## write the pages that are generated: docs/tables.md, the README's inventory, the man page
 	$(BIN)/python -m agent tables --markdown > docs/tables.md
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 bench: $(BIN)/.dev ## measure side by side with public tools and write docs/benchmarks.md
 	$(BIN)/python -m bench

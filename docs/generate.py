@@ -20,6 +20,7 @@ from collectors.contract import header_of
 TOP = Path(__file__).resolve().parent.parent
 RECORDED = "fixtures/hosts/debian-12"
 TIME = re.compile(r" *\d+\.\d\d s")
+READER = re.compile(r"read as .*")  # a recorded host tells everyone the same
 
 
 def between(text: str, mark: str, content: str) -> str:
@@ -45,7 +46,7 @@ def inventory() -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         main(["inventory", "--root", RECORDED])
-    return f"```text\n$ evidenced inventory --root {RECORDED}\n{out.getvalue()}```\n"
+    return f"```text\n$ evidenced inventory --root {RECORDED}\n{READER.sub('read as root', out.getvalue())}```\n"
 
 
 def pages() -> Iterator[tuple[Path, str]]:

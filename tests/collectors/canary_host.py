@@ -12,7 +12,6 @@ PLANTS = {
     "etc/group": "root:x:0:\nold:canaryoldhash:1:\nbroken:CANARY\n",
     "etc/gshadow": f"root:{HASH}::\nold:canaryoldhash::\nbroken:{HASH}\n",
     "etc/machine-id": "canary00canary00canary00canary00\n",
-    "boot/vmlinuz-0-rescue-canary00canary00canary00canary00": "",
     "etc/sudoers": (
         "root ALL=(ALL) ALL\n"
         "root ALL=/usr/bin/curl --user root\\:canary https\\://root\\:canary@example.org/\n"

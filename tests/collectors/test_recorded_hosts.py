@@ -183,8 +183,7 @@ class TestDamaged:
             subprocess.run([sys.executable, *program], check=True, capture_output=True, timeout=60)
         kept = Path("fixtures/hosts/damaged")
         assert contents(to / "root") == contents(kept / "root")
-        times = re.compile(r'"mtime": \d+')
-        assert times.sub("", (to / "facts.json").read_text()) == times.sub("", (kept / "facts.json").read_text())
+        assert (to / "facts.json").read_text() == (kept / "facts.json").read_text()
 
 
 def contents(folder: Path) -> dict[str, bytes | str]:

@@ -77,6 +77,20 @@ def test_an_empty_tree_is_one_row_of_unknowns_with_gaps(tree: Tree) -> None:
     assert {gap.source for gap in gaps} == {"/usr/lib/os-release", "/etc/machine-id"}
 
 
+def test_a_rescue_image_is_no_kernel_for_its_name_is_the_machine_id(tree: Tree) -> None:
+    host = tree({"/etc/os-release": DEBIAN, f"/boot/vmlinuz-0-rescue-{'a' * 32}": "", "/boot/vmlinuz-5.14.0-1.el9": ""})
+    row, _ = machine(host)
+    assert row.kernels_installed == ("5.14.0-1.el9",)
+
+
+def test_an_odd_boot_time_and_an_odd_time_zone_are_gaps(tree: Tree, tmp_path: Path) -> None:
+    host = tree({"/etc/os-release": DEBIAN, "/etc/machine-id": "a" * 32, "/proc/stat": "btime soon\n"})
+    (tmp_path / "etc/localtime").symlink_to("/home/eve/zone")
+    row, gaps = machine(host)
+    assert (row.boot_time, row.timezone) == (None, None)
+    assert {(gap.source, gap.reason) for gap in gaps} == {("/proc/stat", "malformed"), ("/etc/localtime", "malformed")}
+
+
 def test_the_newest_installed_kernel_is_named_beside_the_running_one(tree: Tree) -> None:
     host = tree(
         {
