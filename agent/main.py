@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Protocol
 
 from agent.errors import COULD_NOT_RUN, WRONG_USE, CommandError
+from agent.terminal import printable
 from agent.version import VERSION
+from evidence.errors import EvidenceError
 
 # Help lines stand here, so that `evidenced --help` need not import what the commands need.
 COMMANDS = {
@@ -29,6 +30,10 @@ EPILOG = """exit codes: 0 fine, 1 the evidence is bad, 2 wrong use, 3 could not 
 Each command explains itself with --help. Manual: evidenced(1)."""
 
 
+LINE_LIMIT = 2000
+"""Characters of an error: it names paths, which may be long, and it is one line."""
+
+
 class Command(Protocol):
     """What a module of agent.commands offers."""
 
@@ -41,18 +46,18 @@ class Command(Protocol):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `evidenced … | head` ends quietly, as other tools do
     parser = _parser()
     name = next((each for each in arguments if not each.startswith("-")), None)
     if name is None or name not in COMMANDS or arguments[0] != name:
         parser.parse_args(arguments)  # --help, --version, or an error that argparse words
-        parser.print_help()
+        parser.print_help(sys.stderr)
         return WRONG_USE
     command: Command = importlib.import_module(f"agent.commands.{name.replace('-', '_')}")
     own = argparse.ArgumentParser(
         prog=f"evidenced {name}",
         description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # an option added later must not change what a script means
     )
     command.declare(own)
     options = own.parse_args(arguments[1:])
@@ -60,15 +65,15 @@ def main(arguments: Sequence[str]) -> int:
         return command.run(options)
     except CommandError as error:
         return _complain(name, str(error), error.code)
-    except KeyboardInterrupt:
-        return _complain(name, "interrupted", 128 + signal.SIGINT)
+    except EvidenceError as error:
+        return _complain(name, str(error), COULD_NOT_RUN)
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return _complain(name, f"{where}{error.strerror}", COULD_NOT_RUN)
+        return _complain(name, where + (error.strerror or type(error).__name__).lower(), COULD_NOT_RUN)
 
 
 def _complain(name: str, text: str, code: int) -> int:
-    sys.stderr.write(f"evidenced {name}: {text}\n")
+    sys.stderr.write(f"evidenced {name}: {printable(text, LINE_LIMIT)}\n")
     return code
 
 

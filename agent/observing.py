@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from agent.version import VERSION
 from collectors.contract import Table, header_of
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
+from evidence.log import EvidenceStore
+from evidence.reader import StoreReader
 from evidence.statement import Clock, Collected, Observation
 
 NAME_LIMIT = 253  # RFC 1035, 2.3.4, without the root's dot
@@ -30,7 +33,7 @@ class Target:
     @property
     def live(self) -> bool:
         """Return whether this is the running machine itself."""
-        return self.root == "/"
+        return os.path.realpath(self.root) == "/"
 
     def open(self) -> Host:
         """Open the host; called in each child."""
@@ -39,11 +42,14 @@ class Target:
 
 def open_host(root: str, secret: bytes) -> Host:
     """Return a host: the machine itself, a folder with a root tree, or a recorded host (a folder with host.toml)."""
-    if os.path.isfile(os.path.join(root, "host.toml")):
-        return Host.recorded(root, secret=secret)
     if not os.path.isdir(root):
         raise CommandError(f"--root: {root}: expected a folder with a root tree or a recorded host, found none")
-    return Host(root, secret=secret)
+    if not os.path.isfile(os.path.join(root, "host.toml")):
+        return Host(root, secret=secret)
+    try:
+        return Host.recorded(root, secret=secret)
+    except ValueError as error:
+        raise CommandError(f"--root: {error}") from error
 
 
 def read_tables(target: Target, tables: Sequence[Table], progress: Progress) -> list[Collection]:
@@ -69,6 +75,21 @@ def observation(target: Target, labels: dict[str, str]) -> Observation:
         reason="by-hand",
         privileged=os.geteuid() == 0,
     )
+
+
+def secret_of(state: str, *, make: bool) -> bytes:
+    """Return the secret that keys this host's pseudonyms; a one-time secret where there is none and none is made.
+
+    `make` opens the log, which creates it and its key at first use: so that a log that cannot be written is known
+    before the host is read, and not after.
+    """
+    if make:
+        with EvidenceStore.open(state, machine=None, clock=now) as store:
+            return store.secret
+    if not os.path.isdir(state):
+        return secrets.token_bytes(32)
+    with StoreReader(state) as reader:
+        return reader.secret() or secrets.token_bytes(32)
 
 
 def machine_id(host: Host) -> str | None:

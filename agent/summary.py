@@ -53,8 +53,8 @@ def gap_lines(collections: Sequence[Collection]) -> list[str]:
     rows = [
         (f"  {each.table.name}", reason, thousands(count), _examples(each.gaps, reason))
         for each in collections
-        if each.failure is None
         for reason, count in sorted(each.reasons.items())
+        if each.failure is None or reason != each.coverage  # that gap is the line above
     ]
     return [*lines, *(columns(rows, right=frozenset((2,))) if rows else [])]
 

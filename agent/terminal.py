@@ -48,9 +48,9 @@ def seconds(milliseconds: int) -> str:
 class Progress:
     """One line on stderr that is drawn over while work goes on; nothing at all unless it is a terminal."""
 
-    def __init__(self, stream: TextIO = sys.stderr, *, wanted: bool = True) -> None:
-        self._stream = stream
-        self._on = wanted and stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._on = self._stream.isatty()
         self._drawn = ""
         self._name, self._begun = "", 0.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -13,12 +14,12 @@ import msgspec
 from agent.choosing import chosen
 from agent.collection.receiver import Collection
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
-from agent.logbook import opened, secret_of
-from agent.observing import Target, now, observation, read_tables, sealed
+from agent.observing import Target, now, observation, read_tables, sealed, secret_of
 from agent.places import state_folder
 from agent.summary import gap_lines, table_lines, total_line
 from agent.terminal import Progress, printable
 from agent.version import VERSION
+from evidence.log import EvidenceStore
 from evidence.statement import Observation
 
 EPILOG = """\
@@ -30,7 +31,7 @@ With one --table, --json prints its rows, one JSON object a line, exactly as the
 
 exit codes: 0 fine (gaps are shown), 2 wrong use, 3 a table failed, or with --strict any gap"""
 
-DURATION = re.compile(r"([1-9]\d{0,5})(h|d)")
+DURATION = re.compile(r"([1-9][0-9]{0,5})(h|d)")
 LABEL = re.compile(r"([a-z0-9_.:-]{1,64})=(.{1,200})")
 
 
@@ -55,13 +56,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, show, sign; return the exit code."""
+    """Read, sign, show; return the exit code."""
     tables = chosen(options.table)
     promise, labels = _promise(options.every), _labels(options.label)
     quiet = options.json or options.gaps
-    sign = options.sign if options.sign is not None else not (options.table or quiet or options.root != "/")
+    sign = _is_signed(options)
     state = state_folder(options.state)
-    target = Target(options.root, secret_of(state, make=sign, clock=now))
+    target = Target(options.root, secret_of(state, make=sign))
     progress, started = Progress(), time.monotonic()
     try:
         seen = observation(target, labels)
@@ -69,33 +70,44 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
     elapsed_ms = round((time.monotonic() - started) * 1000)
-    if options.gaps:
-        _print_gaps(collections)
-    elif options.json:
-        _print_rows(collections)
-    _print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
-    if sign:
-        _append(state, collections, seen, promise, quiet=quiet)
-    elif not quiet:
-        print("Not signed: printed only.")
+    signed = "Not signed: printed only.\n"
+    try:  # signed first: a reader who goes away must not cost the evidence; and shown even if it cannot be signed
+        if sign:
+            signed = _append(state, collections, seen, promise)
+    finally:
+        if options.gaps:
+            _print_gaps(collections)
+        elif options.json:
+            _print_rows(collections)
+        _print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
+    if sign or not quiet:
+        (sys.stderr if quiet else sys.stdout).write(signed)
     return _exit_code(collections, strict=options.strict)
 
 
-def _append(
-    state: str, collections: Sequence[Collection], seen: Observation, promise: int | None, *, quiet: bool
-) -> None:
-    with opened(state, machine=seen.machine if seen.observed == "live" else None, clock=now) as store:
+def _is_signed(options: argparse.Namespace) -> bool:
+    """Return whether to append to the log: as told, or if this is a whole inventory of this host, for people."""
+    if options.sign is not None:
+        sign: bool = options.sign
+    else:
+        sign = not (options.table or options.json or options.gaps or os.path.realpath(options.root) != "/")
+    if not sign and (options.every or options.label):
+        raise CommandError("--every, --label: expected an inventory to sign, found one to print; add --sign", WRONG_USE)
+    return sign
+
+
+def _append(state: str, collections: Sequence[Collection], seen: Observation, promise: int | None) -> str:
+    """Append the snapshot and return what to say about it."""
+    with EvidenceStore.open(state, machine=seen.machine if seen.observed == "live" else None, clock=now) as store:
         entry = store.append_snapshot([sealed(each, promise) for each in collections], seen)
-        fingerprint = store.fingerprint
-    stream = sys.stderr if quiet else sys.stdout
-    lines = [
-        f"Signed as entry {entry.sequence} of {entry.origin}",
-        f"  log {state}",
-        f"  key {fingerprint}",
-    ]
-    if entry.sequence <= 1 and not quiet:
+        lines = [
+            f"Signed as entry {entry.sequence} of {entry.origin}",
+            f"  log {state}",
+            f"  key {store.fingerprint}",
+        ]
+    if entry.sequence <= 1:
         lines.append("Note the key's fingerprint elsewhere: whoever checks a pack will ask you for it.")
-    stream.write("\n".join((*lines, "")))
+    return "\n".join((*lines, ""))
 
 
 def _print_rows(collections: Sequence[Collection]) -> None:
@@ -149,9 +161,10 @@ def _labels(texts: Sequence[str]) -> dict[str, str]:
     labels = {}
     for text in texts:
         found = LABEL.fullmatch(text)
-        if not found or found[1] in labels:
+        if not found or found[1] in labels or not text.isprintable():
             raise CommandError(
-                f"--label: expected KEY=VALUE with a new key of a-z 0-9 _ . : -, found {text!r}", WRONG_USE
+                f"--label: expected KEY=VALUE with a new key of a-z 0-9 _ . : - and plain text, found {text!r}",
+                WRONG_USE,
             )
         labels[found[1]] = found[2]
     return labels

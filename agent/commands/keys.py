@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from agent.errors import OK, CommandError
-from agent.logbook import opened, reading, secret_of
-from agent.observing import Target, now, observation
+from agent.observing import Target, now, observation, secret_of
 from agent.places import state_folder
+from evidence.log import EvidenceStore
+from evidence.reader import StoreReader
 
 EPILOG = """\
 show     print the key's fingerprint in the forms that other tools use; give it to whoever will check packs
@@ -25,12 +26,12 @@ def run(options: argparse.Namespace) -> int:
     """Show, or rotate and show."""
     state = state_folder(options.state)
     if options.action == "rotate":
-        target = Target("/", secret_of(state, make=True, clock=now))
+        target = Target("/", secret_of(state, make=True))
         seen = observation(target, {})
-        with opened(state, machine=seen.machine, clock=now) as store:
+        with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
             store.rotate(seen)
         print("Rotated: the old key signed the new one, and both are in the log.")
-    with reading(state) as reader:
+    with StoreReader(state) as reader:
         card = reader.key_card()
     if card is None:
         raise CommandError("this host has no key yet; it is made by the first signature: evidenced inventory")

@@ -7,8 +7,8 @@ import base64
 import json
 from collections.abc import Iterator
 
+from agent.choosing import NUMBER_DIGITS, entry_number
 from agent.errors import OK, WRONG_USE, CommandError
-from agent.logbook import reading
 from agent.places import state_folder
 from agent.terminal import columns, printable, thousands
 from evidence import tree
@@ -30,28 +30,32 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", metavar="ID", help="log to look into; default: the newest")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
     parser.add_argument(
-        "--last", type=int, default=20, metavar="K", help="list the last K entries (default 20, 0: all)"
+        "--last", type=_last, default=20, metavar="K", help="list the last K entries (default 20, 0: all)"
     )
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
 
 
 def run(options: argparse.Namespace) -> int:
     """List, show or prove."""
-    if options.action and not (options.number and options.number.isascii() and options.number.isdigit()):
-        raise CommandError(f"{options.action}: expected the number of an entry, found {options.number!r}", WRONG_USE)
-    with reading(state_folder(options.state)) as reader:
+    number = None if options.action is None else entry_number(options.action, options.number)
+    with StoreReader(state_folder(options.state)) as reader:
         logs = reader.logs()
         log = _chosen(logs, options.log)
-        if options.action is None:
+        if number is None:
             lines = _listing(reader, logs, log, options)
         else:
-            number = int(options.number)
             if number >= log.size:
                 raise CommandError(f"expected an entry below {log.size}, found {number}", WRONG_USE)
             lines = (_shown if options.action == "show" else _proved)(reader, log, number, as_json=options.json)
         for line in lines:
             print(line)
     return OK
+
+
+def _last(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS):
+        raise argparse.ArgumentTypeError(f"expected how many entries, found {text!r}")
+    return int(text)
 
 
 def _chosen(logs: list[LogInfo], wanted: str | None) -> LogInfo:

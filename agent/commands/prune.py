@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 
-from agent.errors import OK
-from agent.logbook import opened, secret_of
+from agent.errors import OK, CommandError
 from agent.observing import Target, now, observation
 from agent.places import state_folder
 from agent.terminal import thousands
+from evidence.log import EvidenceStore
+from evidence.reader import StoreReader
 
 RETENTION_DAYS = 400
 
@@ -33,9 +34,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prune and say how much."""
     state = state_folder(options.state)
-    seen = observation(Target("/", secret_of(state, make=False, clock=now)), {})
+    with StoreReader(state) as reader:
+        secret = reader.secret()
+    if secret is None:
+        raise CommandError("there is no log yet; it is begun by the first signature: evidenced inventory")
+    seen = observation(Target("/", secret), {})
     before = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(days=options.days)
-    with opened(state, machine=seen.machine, clock=now) as store:
+    with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
         removed = store.prune(before, seen)
     print(f"Removed {thousands(removed)} blobs that only entries before {before:%Y-%m-%d} name.")
     return OK

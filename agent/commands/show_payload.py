@@ -6,10 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from agent.choosing import chosen
+from agent.choosing import chosen, entry_number
 from agent.errors import OK, WRONG_USE, CommandError
-from agent.logbook import reading, secret_of
-from agent.observing import Target, now, observation, read_tables, sealed
+from agent.observing import Target, now, observation, read_tables, sealed, secret_of
 from agent.places import state_folder
 from agent.terminal import Progress
 from collectors.contract import Table
@@ -38,11 +37,10 @@ def run(options: argparse.Namespace) -> int:
     state = state_folder(options.state)
     if options.entry is None:
         parts = _fresh(state, chosen(options.table))
-    elif not (options.entry.isascii() and options.entry.isdigit()):
-        raise CommandError(f"--entry: expected the number of an entry, found {options.entry!r}", WRONG_USE)
     else:
-        with reading(state) as reader:
-            parts = list(_stored(reader, int(options.entry), set(options.table)))
+        number = entry_number("--entry", options.entry)
+        with StoreReader(state) as reader:
+            parts = list(_stored(reader, number, set(options.table)))
     for title, content in parts:
         sys.stdout.buffer.write(f"# {title}, {len(content)} bytes\n".encode() + content)
         if content and not content.endswith(b"\n"):
@@ -53,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _fresh(state: str, tables: list[Table]) -> list[tuple[str, bytes]]:
     """Return the parts of a snapshot as it would be signed now."""
-    target = Target("/", secret_of(state, make=False, clock=now))
+    target = Target("/", secret_of(state, make=False))
     progress = Progress()
     try:
         collections = read_tables(target, tables, progress)

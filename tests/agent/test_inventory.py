@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 
 from agent.collection.receiver import Collection
+from agent.errors import CommandError
 from agent.main import COMMANDS
 from agent.places import state_folder
 from agent.summary import gap_lines
 from agent.terminal import printable
 from collectors.access import users
 from collectors.contract import Gap
-from tests.agent.conftest import Evidenced
+from evidence.errors import CommitError
+from evidence.log import EvidenceStore
+from tests.agent.command_line import Evidenced
 
 SMALL = ("--table", "users", "--table", "host")
 
@@ -93,6 +96,13 @@ def test_a_promise_and_labels_are_signed(evidenced: Evidenced, state: Path) -> N
         (("--every", "soon"), "such as 12h or 31d"),
         (("--label", "Role=web"), "KEY=VALUE"),
         (("--label", "a=1", "--label", "a=2"), "KEY=VALUE"),
+        (("--label", "a=\x1b[31m", "--sign"), "plain text"),
+        (("--label", "a=\udcff", "--sign"), "plain text"),
+        (("--every", "1\u0663d"), "such as 12h or 31d"),
+        (("--every", "1d", "--table", "users"), "add --sign"),
+        (("--label", "a=1", "--no-sign"), "add --sign"),
+        (("--stat", "x"), "unrecognized arguments"),
+        (("--state", ""), "found an empty text"),
         (("--root", "/proc/version"), "expected a folder"),
         (("--sign", "--no-sign"), "not allowed with"),
     ],
@@ -105,6 +115,42 @@ def test_wrong_use_is_one_clear_line_and_exit_2_or_3(
     assert expected in ran.err
     assert "Traceback" not in ran.err
     assert ran.out == ""
+
+
+def test_the_machine_by_another_name_of_its_root_is_live(evidenced: Evidenced, state: Path) -> None:
+    assert evidenced("inventory", "--root", "//", *SMALL, "--sign", "--state", state).code == 0
+    host = json.loads(evidenced("log", "show", "1", "--json", "--state", state).out)["predicate"]["host"]
+    assert host["observed"] == "live"
+
+
+def test_a_recording_that_is_none_is_one_clear_line(evidenced: Evidenced, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "host.toml").touch()
+    (tmp_path / "facts.json").write_text("[")
+    ran = evidenced("inventory", "--root", tmp_path, "--table", "users")
+    assert ran.code == 3
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_what_was_read_is_shown_although_it_cannot_be_signed(
+    evidenced: Evidenced, image: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CommitError("segments", "a file on disk", "no space left on device")
+
+    monkeypatch.setattr(EvidenceStore, "append_snapshot", refuse)
+    ran = evidenced("inventory", "--root", image, "--table", "users", "--sign", "--state", state)
+    assert ran.code == 3
+    assert "1 table: 1 complete" in ran.out
+    assert "Signed" not in ran.out
+    assert ran.err == "evidenced inventory: segments: expected a file on disk, found no space left on device\n"
+
+
+def test_the_source_that_failed_a_table_is_named(evidenced: Evidenced, tmp_path: Path) -> None:
+    ran = evidenced("inventory", "--root", tmp_path, "--table", "os_support")
+    assert ran.code == 3
+    assert "os_support: failed: its source could not be read: absent" in ran.out
+    assert "/usr/lib/os-release" in ran.out
 
 
 @pytest.mark.parametrize("make", ["file", "link", "open", "foreign"])
@@ -136,6 +182,9 @@ def test_the_state_of_an_ordinary_user_follows_xdg(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", "/h")
     assert state_folder() == "/h/.local/state/evidenced"
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(CommandError, match="--state"):
+        state_folder()
 
 
 def test_foreign_text_cannot_move_the_cursor_or_reorder_a_line() -> None:
@@ -176,10 +225,3 @@ def test_no_command_or_an_unknown_one_is_wrong_use(evidenced: Evidenced, argumen
     ran = evidenced(*arguments)
     assert ran.code == 2
     assert "Traceback" not in ran.err
-
-
-def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
-    script = f"{sys.executable} -m agent tables --markdown | head -n 1"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "# Tables\n"
-    assert done.stderr == ""

@@ -15,6 +15,6 @@ def main() -> int:
     inside this program, and ours is never seen outside it.
     """
     sys.path.insert(0, ROOMS)
-    from agent.main import main as run  # noqa: PLC0415  found only now that the path is set
+    from agent.process import start  # noqa: PLC0415  found only now that the path is set
 
-    return run(sys.argv[1:])
+    return start()

@@ -1,0 +1,133 @@
+"""The program among others: streams that are full or closed, locales, and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = f"{sys.executable} -m agent"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQ5tCGNlmTnYbwQtK5n4hjDmJpTLnWxAkl3TPGdAYs5"
+
+SLOW = """
+import os, sys, time
+from agent import choosing, process
+from collectors.access.users import User
+from collectors.contract import Table
+
+def collect(host):
+    with host.copied("/database") as copy:
+        worker = os.fork()
+        if worker == 0:
+            time.sleep(3600)
+        print(worker, os.path.dirname(copy), file=sys.stderr, flush=True)
+        time.sleep(3600)
+        yield
+
+choosing.all_tables = lambda: (Table("slow", User, key=("name",), reads=(), collect=collect),)
+sys.exit(process.start())
+"""
+
+
+def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell command, with buffered streams as users have them."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env=surroundings | environment, timeout=60
+    )
+
+
+def is_gone(pid: int) -> bool:
+    """Return whether a process ends within five seconds; when its exit code is taken is not ours to say."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("command", ["tables", "tables --markdown", "--help", "show-payload --table users"])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_one_line_and_exit_3(command: str, redirection: str, tmp_path: Path) -> None:
+    ran = shell(f"{PROGRAM} {command} {redirection}", XDG_STATE_HOME=os.fspath(tmp_path))
+    assert ran.returncode == 3
+    assert len(ran.stderr.splitlines()) == 1, ran.stderr
+    assert ran.stderr.startswith("evidenced")
+
+
+def test_an_inventory_is_signed_although_its_output_cannot_be_written(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    ran = shell(f"{PROGRAM} inventory --table users --sign --state {state} >/dev/full")
+    assert ran.returncode == 3
+    listing = shell(f"{PROGRAM} log --state {state}")
+    assert "1 tables" in listing.stdout
+
+
+def test_a_closed_stderr_does_not_become_a_file_that_is_written_to(tmp_path: Path) -> None:
+    ran = shell(f"{PROGRAM} inventory --table users --sign --state {tmp_path}/state <&- 2>&-")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Signed as entry 1" in ran.stdout
+
+
+def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
+    ran = shell(f"{PROGRAM} tables --markdown | head -n 1")
+    assert (ran.stdout, ran.stderr) == ("# Tables\n", "")
+
+
+def test_paths_are_the_same_bytes_in_any_locale(image: Path) -> None:
+    """A home in passwd is UTF-8; so is its name on disk, whatever the language of who reads it."""
+    (image / "etc/passwd").write_text("jörg:x:1000:1000::/home/jörg:/bin/sh\n", "utf-8")
+    folder = image / "home/jörg/.ssh"
+    folder.mkdir(parents=True)
+    (folder / "authorized_keys").write_text(KEY + "\n")
+    command = f"{PROGRAM} inventory --root {image} --table ssh_authorized_keys --json"
+    plain = shell(command)
+    assert plain.returncode == 0
+    assert "/home/jörg/.ssh/authorized_keys" in plain.stdout
+    other = shell(command, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert other.stdout == plain.stdout
+
+
+def test_output_in_another_encoding_is_escaped_instead_of_breaking_off(image: Path) -> None:
+    ran = shell(f"{PROGRAM} inventory --root {image} --table users", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0
+    assert "\\xb7" in ran.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_collection_its_workers_and_its_copies(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "database").write_bytes(b"x")
+    os.utime(tmp_path / "database", (1, 1))
+    time.sleep(0.1)
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    program = subprocess.Popen(
+        [sys.executable, script, "inventory", "--no-sign", "--root", tmp_path, "--state", tmp_path / "state"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": os.fspath(tmp_path)},
+    )
+    assert program.stderr is not None
+    worker, folder = program.stderr.readline().split()
+    assert os.path.isdir(folder)
+    program.send_signal(number)
+    out, err = program.communicate(timeout=20)
+    assert (program.returncode, out, err) == (128 + number, "", f"evidenced: stopped by {number.name}\n")
+    assert not os.path.exists(folder)
+    assert sorted(os.listdir(tmp_path)) == ["database", "slow.py"]
+    assert is_gone(int(worker))
+
+
+def test_nohup_keeps_it_running_when_the_terminal_goes() -> None:
+    program = "import signal as s; from agent import process as p; p._heed_signals(); print(s.getsignal(s.SIGHUP).name)"
+    done = shell(f"trap '' HUP; exec {sys.executable} -c '{program}'")
+    assert done.stdout == "SIG_IGN\n"
