@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from agent.errors import WRONG_USE, CommandError
 from evidence.predicates import Snapshot
 from evidence.reader import StoreReader
 
 MILLISECOND = dt.timedelta(milliseconds=1)
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+INSTANT = re.compile(rf"({DAY.pattern}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{3}})?)Z")
 
 
 def parse_since(text: str) -> dt.datetime:
@@ -24,11 +27,11 @@ def parse_until(text: str) -> dt.datetime:
 def _parse(option: str, text: str) -> tuple[dt.datetime, dt.datetime]:
     """Return (begin, end behind it) of a day, or the same instant twice."""
     try:
-        if len(text) == len("2026-01-31"):
+        if DAY.fullmatch(text):
             begin = dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.timezone.utc)
             return begin, begin + dt.timedelta(days=1)
-        if text.endswith("Z"):
-            instant = dt.datetime.fromisoformat(text[:-1]).replace(tzinfo=dt.timezone.utc)
+        if found := INSTANT.fullmatch(text):
+            instant = dt.datetime.fromisoformat(found[1]).replace(tzinfo=dt.timezone.utc)
             return instant, instant
     except (ValueError, OverflowError):
         pass

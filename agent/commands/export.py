@@ -6,17 +6,19 @@ import argparse
 import datetime as dt
 import sys
 
-from agent.errors import OK, WRONG_USE, CommandError
-from agent.logbook import reading
+from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from agent.period import file_name, parse_since, parse_until, whole
 from agent.places import state_folder
 from agent.terminal import printable, thousands
 from evidence.pack import PackSummary, export
+from evidence.reader import StoreReader
 
 EPILOG = """\
 Days are in UTC and both are included. Without --since and --until the pack covers the log from its first snapshot
 to its last. The pack holds the rows that were collected: see evidenced show-payload and docs/privacy.md before you
-hand it out."""
+hand it out.
+
+exit codes: 0 written (what was pruned is left out), 2 wrong use, 3 not written, or what damage took is left out"""
 
 ORGANISATION_LIMIT = 100
 
@@ -34,9 +36,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the pack and say what is in it."""
-    if options.org is not None and not 0 < len(options.org) <= ORGANISATION_LIMIT:
-        raise CommandError(f"--org: expected 1 to {ORGANISATION_LIMIT} characters, found {len(options.org)}", WRONG_USE)
-    with reading(state_folder(options.state)) as reader:
+    if options.org is not None and not (0 < len(options.org) <= ORGANISATION_LIMIT and options.org.isprintable()):
+        raise CommandError(f"--org: expected 1 to {ORGANISATION_LIMIT} printable characters, found others", WRONG_USE)
+    with StoreReader(state_folder(options.state)) as reader:
         since, until = _bounds(options)
         if since is None or until is None:
             first, behind = whole(reader)
@@ -46,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         name = options.output or file_name(options.org or "host", since, until)
         summary = export(reader, name, since=since, until=until, organisation=options.org, overwrite=options.overwrite)
     _print(name, summary)
-    return OK
+    return COULD_NOT_RUN if summary.damaged or summary.lost else OK
 
 
 def _bounds(options: argparse.Namespace) -> tuple[dt.datetime | None, dt.datetime | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.conftest import Evidenced
+from tests.agent.command_line import Evidenced
 
 SMALL = ("--table", "users", "--table", "host")
 
@@ -67,6 +67,17 @@ def test_a_pack_is_never_overwritten_silently_and_never_half_written(
     assert sorted(os.listdir(tmp_path)) == ["pack.tar.gz", "state"]
 
 
+def test_damage_in_what_is_exported_is_said_and_exits_3(evidenced: Evidenced, signed: Path, tmp_path: Path) -> None:
+    entry = json.loads(evidenced("log", "show", "1", "--json", "--state", signed).out)
+    digest = next(each["digest"]["sha256"] for each in entry["subject"] if each["name"] == "users")
+    (blob,) = (signed / "blobs").rglob(f"{digest}*")
+    blob.write_bytes(bytes(blob.stat().st_size))
+    ran = evidenced("export", "-o", tmp_path / "pack.tar.gz", "--state", signed)
+    assert ran.code == 3
+    assert "1 blobs are damaged and left out" in ran.err
+    assert "Traceback" not in ran.err
+
+
 def test_equal_logs_and_options_give_equal_tar_streams(evidenced: Evidenced, signed: Path, tmp_path: Path) -> None:
     for name in ("a.tar", "b.tar"):
         assert evidenced("export", "-o", tmp_path / name, "--state", signed).code == 0
@@ -79,8 +90,12 @@ def test_equal_logs_and_options_give_equal_tar_streams(evidenced: Evidenced, sig
     [
         (("--since", "2020-01-01", "--until", "2020-03-31"), 3, "choose another period"),
         (("--since", "2026-13-01"), 2, "--since: expected a day"),
+        (("--since", "2026-W05-1"), 2, "--since: expected a day"),
+        (("--since", "2026-01-31T07:00:00+05:00Z"), 2, "--since: expected a day"),
+        (("--until", "9999-12-31"), 2, "--until: expected a day"),
         (("--since", "2026-03-01", "--until", "2026-02-01"), 2, "begins before it ends"),
         (("--org", ""), 2, "--org"),
+        (("--org", "acme\x1b[31m"), 2, "--org"),
     ],
 )
 def test_a_period_that_cannot_be_is_one_clear_line(
@@ -93,7 +108,7 @@ def test_a_period_that_cannot_be_is_one_clear_line(
     assert not (tmp_path / "pack.tar.gz").exists()
 
 
-@pytest.mark.parametrize("command", [("log",), ("export",), ("keys", "show"), ("log", "show", "0")])
+@pytest.mark.parametrize("command", [("log",), ("export",), ("keys", "show"), ("log", "show", "0"), ("prune",)])
 def test_without_a_log_the_next_step_is_said(evidenced: Evidenced, state: Path, command: tuple[str, ...]) -> None:
     ran = evidenced(*command, "--state", state)
     assert ran.code == 3
@@ -110,7 +125,10 @@ def test_the_log_lists_shows_and_proves(evidenced: Evidenced, signed: Path) -> N
     proof = json.loads(evidenced("log", "prove", "1", "--json", "--state", signed).out)
     assert proof["leaf"] == hashlib.sha256(b"\0" + payload).hexdigest()
     assert evidenced("log", "prove", "2", "--state", signed).code == 2
-    assert evidenced("log", "show", "x", "--state", signed).code == 2
+    for wrong in ("x", "-1", "٣", "9" * 5000):
+        assert evidenced("log", "show", wrong, "--state", signed).code == 2
+        assert evidenced("show-payload", "--entry", wrong, "--state", signed).code == 2
+        assert evidenced("log", "--last", wrong, "--state", signed).code == 2
 
 
 def test_a_rotated_key_is_signed_by_the_old_one_and_both_verify(
