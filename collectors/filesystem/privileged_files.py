@@ -11,7 +11,7 @@ from collectors.reading.errors import ReadError
 from collectors.reading.facts import Facts
 from collectors.reading.host import Host
 from collectors.reading.owners import Owners, read_owners
-from collectors.reading.ownership import Ownership, owners_of
+from collectors.reading.ownership import Ownership, Recorded, owners_of
 from collectors.reading.sweep import Crowd, Finding, Interest, mount_map
 from collectors.reading.sweep_mounts import MountMap
 
@@ -34,7 +34,10 @@ class PrivilegedFile(Row):
     package: Annotated[str | None, means("package that ships the file; absent if none does, or not known (a gap)")]
     expected: Annotated[
         bool | None,
-        means("whether mode and owners are those that dpkg-statoverride registers; absent if none are recorded"),
+        means(
+            "whether mode and owners are those on record: what the rpm package installed,"
+            " or dpkg-statoverride registers; absent if none are, or their names are not known here"
+        ),
     ]
     mount_nosuid: Annotated[bool | None, means("whether the mount ignores the bits; absent if not known")]
 
@@ -79,7 +82,7 @@ def _row(found: Finding, digest: str | None, packages: Ownership, names: Owners,
         size_bytes=facts.size_bytes,
         sha256=digest,
         package=packages.packages.get(found.path),
-        expected=_as_registered(facts, packages.overrides.get(found.path), names),
+        expected=_as_recorded(facts, packages.recorded.get(found.path), names),
         mount_nosuid=mounts.nosuid(found.path),
     )
 
@@ -90,16 +93,25 @@ def _kind(mode: int) -> Literal["suid", "sgid", "both"]:
     return "suid" if mode & SUID else "sgid"
 
 
-def _as_registered(facts: Facts, registered: tuple[str, str, int] | None, names: Owners) -> bool | None:
-    """Return whether the file is as registered; an id is written as `#0` there if it had no name."""
-    if registered is None:
+def _as_recorded(facts: Facts, recorded: Recorded | None, names: Owners) -> bool | None:
+    """Return whether a regular file is as recorded; None if nothing is, or it cannot be told."""
+    if recorded is None:
         return None
-    owner, group, mode = registered
-    return (
-        facts.mode == mode
-        and owner in {names.user(facts.uid), f"#{facts.uid}"}
-        and group in {names.group(facts.gid), f"#{facts.gid}"}
-    )
+    answers = {
+        facts.mode == recorded.mode,
+        _is_called(recorded.owner, facts.uid, names.users),
+        _is_called(recorded.group, facts.gid, names.groups),
+    }
+    return False if False in answers else None if None in answers else True
+
+
+def _is_called(name: str, number: int, names: dict[int, str] | None) -> bool | None:
+    """Return whether an id is that of a recorded name; None if only a file or server not read could tell."""
+    if name == f"#{number}":
+        return True
+    if names is None or (number not in names and name not in names.values()):
+        return None
+    return names.get(number) == name
 
 
 TABLE = Table(
@@ -112,6 +124,7 @@ TABLE = Table(
     interval_s=6 * HOUR_S,
     sweep=INTEREST,
     care="""Every local file system is swept once, with no list of folders; a file under a mount point that another
-mount covers cannot be seen. `expected` is known for what dpkg-statoverride registers: dpkg keeps no modes of the
-files it unpacks. SGID folders are no privileged files and do not stand here.""",
+mount covers cannot be seen. `expected` is known for the files of rpm packages, and on hosts of dpkg, which keeps no
+modes of what it unpacks, for what dpkg-statoverride registers; it says nothing of the content. SGID folders are no
+privileged files and do not stand here.""",
 )

@@ -1,91 +1,113 @@
-"""Which package ships a file, and with which mode and owner if its manager records that.
+"""Which package ships a file, and the mode and owners that its manager has on record for it.
 
-dpkg: info/*.list, diversions and statoverride (dpkg-divert(1), dpkg-statoverride(1)); apk: lib/apk/db/installed.
-rpm keeps the same in a database that is not read here: then owners are not known, and a gap says so.
+dpkg: info/*.list, diversions and statoverride; rpm: the headers of its database; apk: lib/apk/db/installed.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, path_gap
+from collectors.reading import rpm_database
+from collectors.reading.dpkg_files import dpkg_owner, in_lists, parse_diversions, parse_overrides
 from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.merged import merged_folders, names_of
+from collectors.reading.rpm_files import PackagedFile, packaged_files, wanted_files
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
 
 DPKG = "/var/lib/dpkg"
 APK = "/lib/apk/db/installed"
-RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
-READS = (f"{DPKG}/info/*.list", f"{DPKG}/diversions", f"{DPKG}/statoverride", APK)
+READS = (f"{DPKG}/info/*.list", f"{DPKG}/diversions", f"{DPKG}/statoverride", *rpm_database.READS, APK)
 _LIST_LIMIT = 16 << 20
 _APK_LIMIT = 64 << 20
-_MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libo32")
+_Names = dict[str, tuple[str, ...]]
+"""By path, the names a package may ship it under."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a file should be, by the record of its package manager."""
+
+    owner: str
+    """A login name, or `#0` for a number that had none."""
+    group: str
+    mode: int | None
+    """Permission bits; None if the package ships no regular file there."""
 
 
 @dataclass(frozen=True)
 class Ownership:
-    """Packages by path, for the paths that were asked about."""
+    """What is known of the paths that were asked about."""
 
-    packages: dict[str, str]
-    overrides: dict[str, tuple[str, str, int]]
-    """Owner, group and mode that an administrator registered with dpkg-statoverride."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Package by path."""
+    recorded: dict[str, Recorded] = field(default_factory=dict)
+    """What an rpm package installed, or an administrator registered with dpkg-statoverride, by path."""
     gaps: tuple[Gap, ...] = ()
 
 
 def owners_of(host: Host, paths: Iterable[str]) -> Ownership:
-    """Return which packages ship these paths; one that no package ships is left out."""
+    """Return which packages ship these paths; one that no package ships is left out.
+
+    Of several rpm packages that ship one path the last installed counts: what stands there is its file.
+    """
     gaps: list[Gap] = []
-    merged = _merged_folders(host)
-    names = {path: _names_of(path, merged) for path in paths}
-    found = Ownership({}, {}, ())
-    by_dpkg, by_apk = _stands(host, f"{DPKG}/info"), _stands(host, APK)
-    if by_dpkg:
+    merged = merged_folders(host)
+    names = {path: names_of(path, merged) for path in paths}
+    found = Ownership()
+    if names and _stands(host, f"{DPKG}/info"):
         found = _ask_dpkg(host, names, gaps)
-    if by_apk:
+    if names and _stands(host, APK):
         shipped = parse_apk_owners(_read(host, APK, _APK_LIMIT, gaps))
         found.packages.update({path: shipped[name] for path, each in names.items() for name in each if name in shipped})
-    if names and not (by_dpkg or by_apk):
-        databases = filter(lambda each: _stands(host, each), RPM)
-        gaps += [path_gap(each, "unsupported", "which rpm package ships a file is not looked up") for each in databases]
+    unclaimed = {path: each for path, each in names.items() if path not in found.packages}
+    if unclaimed:
+        _ask_rpm(host, unclaimed, found, gaps)
     return replace(found, gaps=tuple(gaps))
 
 
-def _ask_dpkg(host: Host, names: dict[str, tuple[str, ...]], gaps: list[Gap]) -> Ownership:
+def _ask_dpkg(host: Host, names: _Names, gaps: list[Gap]) -> Ownership:
     moved = parse_diversions(_read(host, f"{DPKG}/diversions", _LIST_LIMIT, gaps))
-    wanted = {name for each in names.values() for name in each}
-    wanted |= {each.original for each in moved if each.moved_to in wanted}  # lists name a moved file as it was
-    shipped = _dpkg_owners(host, wanted, gaps)
+    wanted = in_lists((name for each in names.values() for name in each), moved)
+    shipped = _dpkg_lists(host, wanted, gaps)
     registered = parse_overrides(_read(host, f"{DPKG}/statoverride", _LIST_LIMIT, gaps))
-    packages: dict[str, str] = {}
+    found = Ownership()
     for path, each in names.items():
-        package = next(filter(None, (_dpkg_owner(name, shipped, moved) for name in each)), None)
+        package = next(filter(None, (dpkg_owner(name, shipped, moved) for name in each)), None)
         if package is not None:
-            packages[path] = package
-    overrides = {path: registered[name] for path, each in names.items() for name in each if name in registered}
-    return Ownership(packages, overrides)
+            found.packages[path] = package
+        override = next((registered[name] for name in each if name in registered), None)
+        if override is not None:
+            found.recorded[path] = Recorded(*override)
+    return found
 
 
-def _names_of(path: str, merged: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names a package may ship a file under: /usr/bin/su can be in its list as /bin/su."""
-    short = path.removeprefix("/usr")
-    if short != path and any(short.startswith(folder + "/") for folder in merged):
-        return path, short
-    return (path,)
+def _ask_rpm(host: Host, names: _Names, found: Ownership, gaps: list[Gap]) -> None:
+    """Add what rpm says; it is asked for the paths that no other manager claims."""
+    wanted = wanted_files(name for each in names.values() for name in each)
+    shipped: dict[str, PackagedFile] = {}
+    for database in rpm_database.databases(host):
+        for item in rpm_database.each_header(host, database, lambda header: packaged_files(header, wanted)):
+            if isinstance(item, Gap):
+                gaps.append(item)
+            else:
+                shipped[item.path] = item
+    for path, each in names.items():
+        file = next((shipped[name] for name in each if name in shipped), None)
+        if file is not None:
+            found.packages[path] = file.package
+            found.recorded[path] = _recorded(file)
 
 
-def _merged_folders(host: Host) -> tuple[str, ...]:
-    return tuple(folder for folder in _MERGED if _target(host, folder) in {f"usr{folder}", f"/usr{folder}"})
-
-
-def _target(host: Host, path: str) -> str | None:
-    try:
-        return host.target(path)
-    except ReadError:
-        return None
+def _recorded(file: PackagedFile) -> Recorded:
+    mode = stat.S_IMODE(file.mode) if stat.S_ISREG(file.mode) else None
+    return Recorded(file.owner, file.group, mode)
 
 
 def _stands(host: Host, path: str) -> bool:
@@ -111,7 +133,7 @@ def _read(host: Host, path: str, limit: int, gaps: list[Gap]) -> bytes:
     return content.data
 
 
-def _dpkg_owners(host: Host, wanted: set[str], gaps: list[Gap]) -> dict[str, set[str]]:
+def _dpkg_lists(host: Host, wanted: set[str], gaps: list[Gap]) -> dict[str, set[str]]:
     """Return the packages whose lists name each wanted path; several may, before a diversion is looked at."""
     owners: dict[str, set[str]] = {}
     encoded = {os.fsencode(name) for name in wanted}
@@ -129,44 +151,6 @@ def _list_files(host: Host, gaps: list[Gap]) -> list[str]:
     except ReadError as error:
         gaps.append(error.gap())
         return []
-
-
-@dataclass(frozen=True)
-class Diversion:
-    """One line triple of dpkg's diversions: what stands where another package's file would be."""
-
-    original: str
-    moved_to: str
-    by: str
-    """The package whose own file stays at `original`; ":" for an administrator's local diversion."""
-
-
-def parse_diversions(data: bytes) -> tuple[Diversion, ...]:
-    """Return the diversions; each is three lines: from, to, package. An unfinished last one is left out."""
-    lines = os.fsdecode(data).split("\n")
-    triples = (lines[at : at + 3] for at in range(0, len(lines) - 3, 3))
-    return tuple(Diversion(original, to, by.partition(":")[0] or by) for original, to, by in triples)
-
-
-def _dpkg_owner(name: str, shipped: dict[str, set[str]], moved: tuple[Diversion, ...]) -> str | None:
-    for each in moved:
-        if name == each.moved_to:
-            original = shipped.get(each.original, set()) - {each.by}
-            return min(original) if original else None
-        if name == each.original:
-            return each.by if each.by in shipped.get(name, set()) else None
-    owners = shipped.get(name)
-    return min(owners) if owners else None
-
-
-def parse_overrides(data: bytes) -> dict[str, tuple[str, str, int]]:
-    """Return (owner, group, mode) by path of dpkg's statoverride; an id may stand there as `#0`."""
-    found = {}
-    for line in os.fsdecode(data).split("\n"):
-        fields = line.split(" ", 3)
-        if len(fields) == 4 and fields[2] and set(fields[2]) <= set("01234567"):  # noqa: PLR2004  owner, group, mode, path
-            found[fields[3]] = (fields[0], fields[1], int(fields[2], 8))
-    return found
 
 
 def parse_apk_owners(data: bytes) -> dict[str, str]:

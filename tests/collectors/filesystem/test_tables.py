@@ -19,6 +19,7 @@ from collectors.filesystem.world_writable import WritableEntry
 from collectors.reading.host import Host
 from collectors.reading.sweep import prepare
 from tests.collectors.filesystem.conftest import write
+from tests.collectors.reading.rpm_blobs import File, database, package_blob
 from tests.collectors.reading.sweeping import NET_RAW
 
 needs_root = pytest.mark.needs_root
@@ -81,6 +82,57 @@ def test_a_package_and_the_registered_mode_stand_beside_the_found_one(root: Path
     rows = privileged(host)
     assert (rows["/usr/bin/su"].package, rows["/usr/bin/su"].expected) == ("util-linux", True)
     assert (rows["/usr/bin/helper"].package, rows["/usr/bin/helper"].expected) == ("dbus", False)
+
+
+def expected(root: Path, host: Host, *, shipped: File) -> bool | None:
+    """Return what stands in the column for a file of mode 4755 that root and the group shadow own."""
+    write(root / "usr/bin/su", "su")
+    os.chown(root / "usr/bin/su", 0, 42)
+    (root / "usr/bin/su").chmod(0o4755)
+    (root / "var/lib/rpm/rpmdb.sqlite").unlink(missing_ok=True)
+    database(root / "var/lib/rpm/rpmdb.sqlite", [package_blob("util-linux", [shipped])])
+    (row,) = privileged(host).values()
+    assert row.package == "util-linux"
+    return row.expected
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("shipped", "answer"),
+    [
+        (File("/usr/bin/su", 0o104755, "root", "shadow"), True),
+        (File("/usr/bin/su", 0o100755, "root", "shadow"), False),
+        (File("/usr/bin/su", 0o104755, "admin", "shadow"), False),
+        (File("/usr/bin/su", 0o104755, "root", "root"), False),
+        (File("/usr/bin/su", 0o104755, "root", "unheard-of"), False),
+        (File("/usr/bin/su", 0o124755, "root", "shadow"), False),
+        (File("/usr/bin/su", 0o044755, "root", "shadow"), False),
+    ],
+    ids=["as shipped", "another mode", "another owner", "another group", "no group here", "a link", "a folder"],
+)
+def test_a_file_of_an_rpm_package_is_expected_if_it_is_as_shipped(
+    root: Path, host: Host, shipped: File, answer: bool
+) -> None:
+    assert expected(root, host, shipped=shipped) is answer
+
+
+@needs_root
+def test_where_the_name_of_a_group_is_not_known_nothing_is_expected_or_unexpected(root: Path, host: Host) -> None:
+    write(root / "etc/group", "root:x:0:\n")
+    assert expected(root, host, shipped=File("/usr/bin/su", 0o104755, "root", "from-ldap")) is None
+    (root / "etc/group").unlink()
+    assert expected(root, host, shipped=File("/usr/bin/su", 0o104755, "root", "shadow")) is None
+    assert expected(root, host, shipped=File("/usr/bin/su", 0o100755, "root", "shadow")) is False
+
+
+@needs_root
+def test_a_capable_file_names_the_rpm_package_that_ships_it(root: Path, host: Host) -> None:
+    write(root / "usr/bin/ping", "ping", 0o755)
+    os.setxattr(root / "usr/bin/ping", "security.capability", NET_RAW)
+    database(root / "var/lib/rpm/rpmdb.sqlite", [package_blob("iputils", [File("/usr/bin/ping")])])
+    rows, gaps = read(file_capabilities.TABLE, host)
+    assert [row.package for row in rows if isinstance(row, file_capabilities.CapableFile)] == ["iputils"]
+    assert gaps == []
 
 
 @needs_root

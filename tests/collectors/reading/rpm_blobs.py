@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-INT32, INT64, STRING, BINARY = 4, 5, 6, 7
+from collectors.reading import rpm_files
+
+CHAR, INT16, INT32, INT64, STRING, BINARY, STRING_ARRAY = 1, 3, 4, 5, 6, 7, 8
 IMMUTABLE = 63
-FORMS = {INT32: ">I", INT64: ">Q"}
+FORMS = {CHAR: ">B", INT16: ">H", INT32: ">I", INT64: ">Q"}
 
 Values = tuple[int, Sequence[int | str | bytes]]
 
@@ -40,7 +44,38 @@ def _put(said: Mapping[int, Values], index: list[tuple[int, int, int, int]], sto
             if isinstance(value, int):
                 store += struct.pack(FORMS[kind], value)
             else:
-                store += (value.encode() if isinstance(value, str) else value) + b"\0"
+                store += (os.fsencode(value) if isinstance(value, str) else value) + b"\0"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a package."""
+
+    path: str
+    mode: int = 0o100755
+    owner: str = "root"
+    group: str = "root"
+    state: int = 0
+
+
+def file_lists(files: Sequence[File]) -> dict[int, Values]:
+    """Return what a header says of files, their folders in the order in which they are first met."""
+    parts = [each.path.rpartition("/") for each in files]
+    folders = list(dict.fromkeys(folder + "/" for folder, *_ in parts))
+    return {
+        rpm_files.BASE_NAMES: (STRING_ARRAY, [name for *_, name in parts]),
+        rpm_files.DIR_NAMES: (STRING_ARRAY, folders),
+        rpm_files.DIR_INDEXES: (INT32, [folders.index(folder + "/") for folder, *_ in parts]),
+        rpm_files.FILE_MODES: (INT16, [each.mode for each in files]),
+        rpm_files.FILE_USERS: (STRING_ARRAY, [each.owner for each in files]),
+        rpm_files.FILE_GROUPS: (STRING_ARRAY, [each.group for each in files]),
+    }
+
+
+def package_blob(name: str, files: Sequence[File]) -> bytes:
+    """Return the header of an installed package with these files."""
+    states: dict[int, Values] = {rpm_files.FILE_STATES: (CHAR, [each.state for each in files])}
+    return header_blob({rpm_files.NAME: (STRING, [name]), **file_lists(files)}, added=states)
 
 
 def database(path: Path, blobs: Sequence[bytes], *, schema: str = PACKAGES) -> Path:

@@ -1,25 +1,24 @@
-"""Which package ships a file: as dpkg -S says, through merged folders and diversions, and what apk records."""
+"""Which package ships a file: as dpkg -S says, through merged folders and diversions, and what rpm and apk record."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.contract import Gap
+from collectors.reading.dpkg_files import Diversion, parse_diversions, parse_overrides
 from collectors.reading.host import Host
-from collectors.reading.ownership import (
-    Diversion,
-    owners_of,
-    parse_apk_owners,
-    parse_diversions,
-    parse_overrides,
-)
+from collectors.reading.ownership import Ownership, Recorded, owners_of, parse_apk_owners
 from tests.collectors.reading.planting import Plant
+from tests.collectors.reading.rpm_blobs import File, database, package_blob
 
 INFO = "/var/lib/dpkg/info"
+RPM = "var/lib/rpm/rpmdb.sqlite"
 
 
 def test_a_path_belongs_to_the_package_whose_list_names_it(host: Host, plant: Plant) -> None:
@@ -64,18 +63,74 @@ def test_an_apk_database_is_asked_too(host: Host, plant: Plant) -> None:
     assert found.packages == {"/bin/busybox": "busybox", "/bin/su": "su", "/init": "busybox"}
 
 
-def test_where_rpm_would_know_a_gap_says_that_it_was_not_asked(host: Host, plant: Plant) -> None:
-    plant("/var/lib/rpm/rpmdb.sqlite", "")
-    assert [(gap.source, gap.reason) for gap in owners_of(host, ["/usr/bin/su"]).gaps] == [
-        ("/var/lib/rpm", "unsupported")
-    ]
-    assert owners_of(host, []).gaps == ()
+def test_an_rpm_database_is_asked_too(host: Host, root: Path) -> None:
+    sudo = [File("/usr/bin/sudo", 0o104111), File("/usr/bin/sudoedit", 0o120777)]
+    database(root / RPM, [package_blob("sudo", sudo), package_blob("bash", [File("/usr/bin/bash", group="wheel")])])
+    assert owners_of(host, ["/usr/bin/sudo", "/usr/bin/sudoedit", "/usr/bin/bash", "/usr/bin/x"]) == Ownership(
+        {"/usr/bin/sudo": "sudo", "/usr/bin/sudoedit": "sudo", "/usr/bin/bash": "bash"},
+        {
+            "/usr/bin/sudo": Recorded("root", "root", 0o4111),
+            "/usr/bin/sudoedit": Recorded("root", "root", None),
+            "/usr/bin/bash": Recorded("root", "wheel", 0o755),
+        },
+    )
 
 
-def test_an_rpm_database_beside_that_of_dpkg_is_of_no_matter(host: Host, plant: Plant) -> None:
-    plant("/var/lib/rpm/rpmdb.sqlite", "")
+def test_of_two_rpm_packages_with_one_file_the_last_installed_counts(host: Host, root: Path) -> None:
+    shared = [package_blob("new", [File("/a")]), package_blob("old", [File("/a", state=1)])]
+    database(root / RPM, [package_blob("first", [File("/a", owner="daemon")]), *shared])
+    found = owners_of(host, ["/a"])
+    assert (found.packages, found.recorded) == ({"/a": "new"}, {"/a": Recorded("root", "root", 0o755)})
+
+
+def test_an_rpm_package_that_names_a_folder_before_it_was_merged_counts(host: Host, plant: Plant, root: Path) -> None:
+    database(root / RPM, [package_blob("old", [File("/bin/su"), File("/sbin/ip"), File("/usr/sbin/ss")])])
+    plant("/usr/bin/su", "")
+    for link, target in (("bin", "usr/bin"), ("sbin", "usr/sbin"), ("usr/sbin", "bin")):
+        (root / link).symlink_to(target)
+    found = owners_of(host, ["/usr/bin/su", "/usr/bin/ip", "/usr/bin/ss", "/usr/bin/su/x"])
+    assert found.packages == {"/usr/bin/su": "old", "/usr/bin/ip": "old", "/usr/bin/ss": "old"}
+
+
+def test_a_merged_folder_that_leads_elsewhere_is_no_second_name(host: Host, plant: Plant, root: Path) -> None:
+    database(root / RPM, [package_blob("old", [File("/bin/su"), File("/sbin/su")])])
+    plant("/opt/su", "")
+    (root / "bin").symlink_to("opt")
+    (root / "sbin").symlink_to("sbin")
+    assert owners_of(host, ["/opt/su", "/usr/bin/su"]).packages == {}
+
+
+def test_an_rpm_database_beside_that_of_dpkg_is_asked_for_the_rest(host: Host, plant: Plant, root: Path) -> None:
+    database(root / RPM, [package_blob("theirs", [File("/usr/bin/sudo"), File("/opt/tool")])])
     plant(f"{INFO}/sudo.list", "/usr/bin/sudo\n")
-    assert owners_of(host, ["/usr/local/bin/x"]).gaps == ()
+    found = owners_of(host, ["/usr/bin/sudo", "/opt/tool"])
+    assert found.packages == {"/usr/bin/sudo": "sudo", "/opt/tool": "theirs"}
+    assert set(found.recorded) == {"/opt/tool"}
+
+
+def test_a_damaged_header_of_rpm_is_a_gap_and_the_others_count(host: Host, root: Path) -> None:
+    database(root / RPM, [b"\0" * 20, package_blob("sudo", [File("/usr/bin/sudo")])])
+    found = owners_of(host, ["/usr/bin/sudo"])
+    assert found.packages == {"/usr/bin/sudo": "sudo"}
+    assert [(gap.source, gap.reason) for gap in found.gaps] == [(f"/{RPM}", "malformed")]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("Packages", "Berkeley DB format"), ("Packages.db", "rpm's own ndb format")]
+)
+def test_an_rpm_database_in_another_format_is_a_gap_that_names_it(
+    host: Host, plant: Plant, name: str, form: str
+) -> None:
+    plant(f"/var/lib/rpm/{name}", "")
+    detail = f"an rpm database in {form}, which is not read yet"
+    assert owners_of(host, ["/usr/bin/su"]).gaps == (Gap(f"/var/lib/rpm/{name}", "unknown_format", detail),)
+
+
+def test_where_nothing_is_asked_no_database_is_opened(host: Host, plant: Plant, root: Path) -> None:
+    database(root / RPM, [b""])
+    plant(f"{INFO}/sudo.list", "/usr/bin/sudo\n")
+    assert owners_of(host, []) == Ownership()
+    assert host.opened == []
 
 
 def test_a_list_that_cannot_be_read_is_a_gap(host: Host, plant: Plant) -> None:
@@ -87,7 +142,7 @@ def test_a_list_that_cannot_be_read_is_a_gap(host: Host, plant: Plant) -> None:
 
 def test_a_host_without_any_database_knows_no_owner_and_has_no_gap(host: Host) -> None:
     found = owners_of(host, ["/bin/su"])
-    assert (found.packages, found.overrides, found.gaps) == ({}, {}, ())
+    assert found == Ownership()
 
 
 def test_overrides_are_read_with_their_octal_mode() -> None:
