@@ -1,15 +1,17 @@
 """What a collector promises: rows of one type, gaps with a reason, and a header that travels with the data.
 
-A collector is one file: the row type, pure parsers, a thin `collect(host)` and one `TABLE` (or `TABLES`)
-at the end. Nothing is registered anywhere; `collectors.catalogue` walks the folder.
+A collector is one file: the row type, pure parsers, a thin `collect(host)` and one `TABLE` at the end.
+Nothing is registered anywhere; `collectors.catalogue` walks the folders.
 """
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
+import math
+import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -145,7 +147,7 @@ class Header:
     version: int
     key: tuple[str, ...]
     meaning: str
-    fields: tuple[Field, ...] = field(default_factory=tuple)
+    fields: tuple[Field, ...]
 
     def encode(self) -> bytes:
         """Return the header as one canonical JSON line, with its newline."""
@@ -153,9 +155,13 @@ class Header:
 
 
 def header_of(table: Table) -> Header:
-    """Return the header of a table, from the annotations of its row type."""
+    """Return the header of a table, from the annotations of its row type.
+
+    Raises: TypeError if a field lacks `means(...)` or has a type that a header has no word for.
+    """
     info = msgspec.inspect.type_info(table.row)
-    assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101  Row is a Struct; this is for the type checker
+    if not isinstance(info, msgspec.inspect.StructType):
+        raise TypeError(f"{table.name}: expected a Row, found {type(info).__name__}")
     columns = tuple(sorted((_field(table, each) for each in info.fields), key=lambda each: each.name))
     return Header(table=table.name, version=table.version, key=table.key, meaning=table.about, fields=columns)
 
@@ -165,7 +171,7 @@ def _field(table: Table, each: msgspec.inspect.Field) -> Field:
     if isinstance(kind, msgspec.inspect.Metadata):
         extra, meaning = kind.extra or {}, (kind.extra_json_schema or {}).get("description", "")
         kind = kind.type
-    if not meaning:
+    if not meaning or not extra:
         raise TypeError(f"{table.name}.{each.name}: expected means(...) in its annotation, found none")
     text, nullable = _type_name(kind)
     if extra["time"]:
@@ -198,7 +204,7 @@ def utc(seconds: float) -> str:
     A hostile mtime can lie beyond what RFC 3339 can write; the clamp keeps the row, and the year shows it.
     """
     low, high = -62135596800, 253402300799
-    whole = int(min(max(seconds, low), high))
+    whole = math.floor(min(max(seconds, low), high))
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(seconds=whole)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
@@ -209,12 +215,11 @@ def shown(path: str) -> tuple[str, str | None]:
     Paths are `str` with surrogate escapes, as `os.fsdecode` gives them. One that is UTF-8 is its own text;
     another is shown with backslash escapes and kept whole in the second part.
     """
+    raw = os.fsencode(path)
     try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raw = path.encode("utf-8", "surrogateescape")
+        return raw.decode("utf-8"), None
+    except UnicodeDecodeError:
         return raw.decode("utf-8", "backslashreplace"), base64.b64encode(raw).decode("ascii")
-    return path, None
 
 
 def path_gap(path: str, reason: Reason, detail: str = "", *, line: int | None = None, count: int = 1) -> Gap:
