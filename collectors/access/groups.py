@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, TypeVar
 
-from collectors.access.users import PASSWD, decimal, parse_user
+from collectors.access.users import PASSWD, decimal, says_nothing, user_on
 from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means
 from collectors.reading.host import Host
 from collectors.reading.lines import each_line
 
 GROUP = "/etc/group"
 GSHADOW = "/etc/gshadow"
+FIELDS = 4  # group(5), gshadow(5)
+
+
+R = TypeVar("R")
 
 
 class Group(Row):
@@ -57,7 +61,7 @@ def names(text: str) -> tuple[str, ...]:
 def parse_gshadow(text: str, line: int) -> Shadow:
     """Return one gshadow line; the password is classified, never kept. Source: gshadow(5)."""
     fields = text.split(":")
-    if len(fields) != 4:  # noqa: PLR2004
+    if len(fields) != FIELDS:
         raise MalformedError("4 fields", str(len(fields)))
     name, password, admins, members = fields
     state: Literal["locked", "set", "empty"] = "set" if password else "empty"
@@ -70,8 +74,8 @@ def parse_group(text: str, line: int) -> Group:
     """Return one group line, as yet without gshadow and primary members. Source: group(5)."""
     fields = text.split(":")
     if text.startswith(("+", "-")):
-        fields = [*fields, *([""] * 4)][:4]
-    if len(fields) != 4:  # noqa: PLR2004
+        fields = [*fields, *([""] * FIELDS)][:FIELDS]
+    if len(fields) != FIELDS:
         raise MalformedError("4 fields", str(len(fields)))
     name, password, gid, members = fields
     source: Literal["local", "nis_include", "nis_exclude"] = "local"
@@ -101,21 +105,23 @@ def _password(field: str) -> Literal["none", "locked", "set", "unknown"]:
 def collect(host: Host) -> Iterable[Group | Gap]:
     """Yield every line of group; what gshadow or passwd could not tell is a gap."""
     shadows: dict[str, Shadow] = {}
-    for entry in each_line(
-        host, GSHADOW, lambda text, line: parse_gshadow(text, line) if text else None, required=False
-    ):
+    for entry in each_line(host, GSHADOW, _unless_blank(parse_gshadow), required=False):
         if isinstance(entry, Gap):
             yield entry
         else:
             shadows.setdefault(entry.name, entry)  # getsgnam(3) takes the first
     primary: dict[int, set[str]] = {}
-    for user in each_line(host, PASSWD, lambda text, line: parse_user(text, line) if text else None):
+    for user in each_line(host, PASSWD, user_on):
         if isinstance(user, Gap):
             yield user
         elif user.gid is not None:
             primary.setdefault(user.gid, set()).add(user.name)
-    for group in each_line(host, GROUP, lambda text, line: parse_group(text, line) if text else None):
+    for group in each_line(host, GROUP, _unless_blank(parse_group)):
         yield group if isinstance(group, Gap) else _joined(group, shadows.get(group.name), primary)
+
+
+def _unless_blank(parse: Callable[[str, int], R]) -> Callable[[str, int], R | None]:
+    return lambda text, line: None if says_nothing(text, FIELDS) else parse(text, line)
 
 
 def _joined(group: Group, shadow: Shadow | None, primary: dict[int, set[str]]) -> Group:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from collectors.access.users import PASSWD, parse_user
-from collectors.contract import DAY_S, HOUR_S, Gap, MalformedError, Row, Table, means, utc
+from collectors.access.users import PASSWD, says_nothing, user_on
+from collectors.contract import DAY_S, HOUR_S, Gap, MalformedError, Row, Table, means, path_gap, utc
 from collectors.reading.host import Host
 from collectors.reading.lines import each_line
 
 SHADOW = "/etc/shadow"
+FIELDS = 9  # shadow(5)
 
 State = Literal["set", "locked_with_hash", "locked", "disabled", "empty", "invalid", "no_shadow"]
 
@@ -81,7 +82,7 @@ def parse_shadow(text: str, line: int) -> PasswordStatus:
     Source: shadow(5); crypt(5).
     """
     fields = text.split(":")
-    if len(fields) != 9:  # noqa: PLR2004  shadow(5)
+    if len(fields) != FIELDS:
         raise MalformedError("9 fields", str(len(fields)))
     state, algorithm, cost = classify(fields[1])
     changed, minimum, maximum, warn, inactive, expires = (day(each) for each in fields[2:8])
@@ -159,24 +160,29 @@ def _number(text: str) -> int | None:
 
 def collect(host: Host) -> Iterable[PasswordStatus | Gap]:
     """Yield every line of shadow, then the accounts of passwd that have none there."""
-    named: set[str] = set()
-    unread = False
+    names: dict[int, str] = {}
+    whole = True
 
     def parse(text: str, line: int) -> PasswordStatus | None:
-        named.add(text.partition(":")[0])  # a line that is malformed is there all the same
-        return parse_shadow(text, line) if text else None
+        names[line] = text.partition(":")[0]  # a line that is malformed is there all the same
+        return None if says_nothing(text, FIELDS) else parse_shadow(text, line)
 
     for entry in each_line(host, SHADOW, parse):
-        unread = unread or (isinstance(entry, Gap) and entry.line is None)
-        yield entry
-    if not unread:
-        yield from _without_shadow(host, named)
+        if isinstance(entry, Gap):
+            whole = whole and entry.line in names  # else no name was had: whose line it is cannot be said
+            yield entry
+        elif entry.user.startswith(("+", "-")):  # nsswitch.conf(5), "compat mode"
+            yield path_gap(SHADOW, "unenumerable", "a line that asks a directory server for passwords", line=entry.line)
+        else:
+            yield entry
+    if whole:
+        yield from _without_shadow(host, set(names.values()))
 
 
 def _without_shadow(host: Host, named: set[str]) -> Iterable[PasswordStatus | Gap]:
     """Yield a row for each name of passwd that shadow lacks; what its own field holds stands in `users`."""
     seen = set(named)
-    for user in each_line(host, PASSWD, lambda text, line: parse_user(text, line) if text else None):
+    for user in each_line(host, PASSWD, user_on):
         if isinstance(user, Gap):
             yield user
         elif user.source == "local" and user.name not in seen:

@@ -12,6 +12,7 @@ from collectors.reading.lines import each_line
 
 PASSWD = "/etc/passwd"  # noqa: S105  a path
 SHELLS = "/etc/shells"
+USER_FIELDS = 7  # passwd(5)
 NO_LOGIN = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
@@ -46,6 +47,19 @@ def decimal(text: str, name: str) -> int:
     return int(text)
 
 
+def says_nothing(text: str, fields: int) -> bool:
+    """Return whether a line is blank or a comment, which glibc passes over (nss_files).
+
+    A comment in the shape of an entry is none: musl takes it for an entry of that name, and a row shows it.
+    """
+    return not text.strip() or (text.startswith("#") and text.count(":") + 1 != fields)
+
+
+def user_on(text: str, line: int, shells: frozenset[str] = frozenset()) -> User | None:
+    """Return the account on one line of passwd, None if the line says nothing. Raises: as parse_user."""
+    return None if says_nothing(text, USER_FIELDS) else parse_user(text, line, shells)
+
+
 def parse_user(text: str, line: int, shells: frozenset[str] = frozenset()) -> User:
     """Return the account on one passwd line; the password field is classified, never kept.
 
@@ -56,7 +70,7 @@ def parse_user(text: str, line: int, shells: frozenset[str] = frozenset()) -> Us
     fields = text.split(":")
     if text.startswith(("+", "-")):
         return _nis(fields, line)
-    if len(fields) != 7:  # noqa: PLR2004  passwd(5)
+    if len(fields) != USER_FIELDS:
         raise MalformedError("7 fields", str(len(fields)))
     name, password, uid, gid, gecos, home, shell = fields
     return User(
@@ -120,7 +134,7 @@ def collect(host: Host) -> Iterable[User | Gap]:
     listed = list(read_shells(host))
     yield from (each for each in listed if isinstance(each, Gap))
     shells = frozenset(each for each in listed if isinstance(each, str))
-    yield from each_line(host, PASSWD, lambda text, line: parse_user(text, line, shells) if text else None)
+    yield from each_line(host, PASSWD, lambda text, line: user_on(text, line, shells))
 
 
 TABLE = Table(

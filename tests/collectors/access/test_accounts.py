@@ -53,6 +53,19 @@ def test_a_bad_line_becomes_a_gap_and_the_others_are_kept(tree: Tree) -> None:
     assert gaps[0].detail == "expected 7 fields, found 2"
 
 
+def test_a_comment_is_passed_over_and_one_in_the_shape_of_an_account_is_a_row(tree: Tree) -> None:
+    """The first is none to any C library; musl has an account of the second's name."""
+    rows, gaps = read(users.TABLE, tree({"/etc/passwd": "# who may log in: see the wiki\n \n#old:x:0:0::/:/bin/sh\n"}))
+    assert [(row.name, row.line) for row in rows if isinstance(row, User)] == [("#old", 3)]
+    assert gaps == []
+
+
+@pytest.mark.parametrize(("table", "path"), [(groups.TABLE, "/etc/group"), (password_status.TABLE, "/etc/shadow")])
+def test_comments_of_the_other_files_are_passed_over_too(tree: Tree, table: Table, path: str) -> None:
+    _, gaps = read(table, tree({"/etc/passwd": ROOT, path: "# a comment: of ours\n"}))
+    assert gaps == []
+
+
 def test_an_absent_passwd_is_a_gap_not_a_host_without_accounts(tree: Tree) -> None:
     rows, gaps = read(users.TABLE, tree({}))
     assert rows == []
@@ -200,6 +213,20 @@ def test_an_unreadable_shadow_says_nothing_about_who_lacks_a_line(tree: Tree) ->
     rows, gaps = read(password_status.TABLE, tree({"/etc/passwd": ROOT}))
     assert rows == []
     assert [(gap.source, gap.reason) for gap in gaps] == [("/etc/shadow", "absent")]
+
+
+@pytest.mark.parametrize("line", ["ghost:*", "ghost\0:*:1::::::", "\udcff:*:1::::::", "x" * 70_000])
+def test_an_account_whose_line_may_be_the_malformed_one_is_not_said_to_have_none(tree: Tree, line: str) -> None:
+    host = tree({"/etc/passwd": "ghost:x:9:9::/:/bin/sh\n", "/etc/shadow": f"{line}\n"})
+    rows, gaps = read(password_status.TABLE, host)
+    assert rows == []
+    assert [(gap.source, gap.line) for gap in gaps] == [("/etc/shadow", 1)]
+
+
+def test_a_directory_server_s_line_in_shadow_is_no_account_without_a_password(tree: Tree) -> None:
+    rows, gaps = read(password_status.TABLE, tree({"/etc/passwd": "+::::::\n", "/etc/shadow": "+::::::::\n"}))
+    assert rows == []
+    assert [(gap.reason, gap.line) for gap in gaps] == [("unenumerable", 1)]
 
 
 def test_no_hash_or_salt_is_in_any_row_or_gap(tree: Tree) -> None:
