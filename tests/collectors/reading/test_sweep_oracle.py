@@ -130,7 +130,7 @@ def test_this_machine_is_seen_as_find_and_getcap_see_it() -> None:
 
 
 def still(paths: set[bytes]) -> set[bytes]:
-    """Return the paths outside the folders where programs, other tests among them, make and remove files all the time."""
+    """Return the paths outside the folders where other programs and tests make and remove files all the time."""
     return {path for path in paths if not path.startswith((b"/tmp/", b"/var/tmp/", b"/run/", b"/dev/shm/"))}
 
 
