@@ -14,6 +14,7 @@ from agent.collection.receiver import Collection, Progress, lines_of
 from agent.errors import CommandError
 from agent.version import VERSION
 from collectors.contract import Table, header_of
+from collectors.platform.machine import identity_in
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
 from evidence.log import EvidenceStore
@@ -95,7 +96,8 @@ def secret_of(state: str, *, make: bool) -> bytes:
 def machine_id(host: Host) -> str | None:
     """Return the keyed hash of the machine id, or None if the host has none."""
     text = _first_text(host, ("/etc/machine-id",))
-    return host.pseudonym(text.lower()) if text and text != "uninitialized" else None
+    identity = None if text is None else identity_in(text)
+    return None if identity is None else host.pseudonym(identity)
 
 
 def _first_text(host: Host, paths: Sequence[str]) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
-from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means
-from collectors.reading.errors import ReadError
+from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means, path_gap
+from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Host
 from collectors.reading.lines import each_line
 
@@ -118,12 +118,15 @@ def is_interactive(shell: str, shells: frozenset[str]) -> bool:
 def read_shells(host: Host) -> Iterator[str | Gap]:
     """Yield the shells of /etc/shells; see shells(5)."""
     try:
-        text = host.read(SHELLS).data.decode("utf-8", "surrogateescape")
+        content = host.read(SHELLS)
+    except AbsentError:
+        return  # without the file, the C library takes /bin/sh and /bin/csh
     except ReadError as error:
-        if error.reason != "absent":  # without the file, the C library takes /bin/sh and /bin/csh
-            yield error.gap()
+        yield error.gap()
         return
-    for line in text.split("\n"):
+    if content.truncated:
+        yield path_gap(SHELLS, "truncated", "expected a file read whole, found more than its limit")
+    for line in content.data.decode("utf-8", "surrogateescape").split("\n"):
         shell = line.partition("#")[0].strip()
         if shell and shell.rsplit("/", 1)[-1] not in NO_LOGIN:
             yield shell

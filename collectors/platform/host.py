@@ -6,6 +6,7 @@ Sources: os-release(5), machine-id(5), proc(5), localtime(5), sysfs' class/dmi/i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, TypeVar
 
 from collectors.contract import HOUR_S, Gap, Row, Table, means, shown, utc
@@ -13,6 +14,7 @@ from collectors.platform.machine import (
     DMI_NAMES,
     boot_seconds,
     elf_architecture,
+    identity_in,
     version_key,
     virtualization,
     zone_of,
@@ -28,6 +30,7 @@ CONTAINER_MARKS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
 MODULES = ("/lib/modules", "/usr/lib/modules")
 RESCUE = "0-rescue-"
 LIMIT = 64 << 10
+LONG = 4 << 20  # /proc/stat and /proc/cpuinfo grow with the processors
 
 T = TypeVar("T")
 
@@ -67,10 +70,15 @@ class _Reader:
         self.host = host
         self.gaps: list[Gap] = []
 
-    def text(self, path: str, *, required: bool = False) -> str | None:
+    def text(self, path: str, *, required: bool = False, limit: int = LIMIT) -> str | None:
         """Return a file's stripped text, or None; an absent file is a gap only if it is required."""
-        content = self.attempt(lambda: self.host.read(path, limit=LIMIT), required=required)
-        return None if content is None else content.data.decode("utf-8", "backslashreplace").strip()
+        content = self.attempt(lambda: self.host.read(path, limit=limit), required=required)
+        if content is None:
+            return None
+        if content.truncated:  # half a name is another name
+            self.gaps.append(Gap(path, "truncated", f"expected at most {limit} bytes, found more"))
+            return None
+        return content.data.decode("utf-8", "backslashreplace").strip()
 
     def attempt(self, act: Callable[[], T], *, required: bool = False) -> T | None:
         """Return what the act returns, or None with a gap."""
@@ -98,14 +106,15 @@ class _Reader:
 def collect(host: Host) -> Iterator[Machine | Gap]:
     """Yield the one row, then why it lacks what it lacks."""
     reader = _Reader(host)
-    release = reader.attempt(lambda: read_os_release(host), required=True) or {}
+    told = reader.attempt(lambda: read_os_release(host), required=True)
+    release = told or {}
     kernels = _kernels(reader)
     vendor, model = (reader.text(f"{DMI}/{each}") for each in ("sys_vendor", "product_name"))
     yield Machine(
         machine_id=_hashed(host, reader.text(MACHINE_ID, required=True), MACHINE_ID, reader),
         hardware_id=_hashed(host, reader.text(f"{DMI}/product_uuid"), None, reader),
         hostname=reader.text("/proc/sys/kernel/hostname") or reader.text("/etc/hostname"),
-        os_id=release.get("ID", "linux" if release else None),  # os-release(5): defaults to linux
+        os_id=release.get("ID", None if told is None else "linux"),  # os-release(5): defaults to linux
         os_version=release.get("VERSION_ID"),
         os_pretty=release.get("PRETTY_NAME"),
         os_like=tuple(release.get("ID_LIKE", "").split()),
@@ -124,11 +133,10 @@ def collect(host: Host) -> Iterator[Machine | Gap]:
 
 def _hashed(host: Host, text: str | None, path: str | None, reader: _Reader) -> str | None:
     """Return the keyed hash of an id; one that is there but says nothing is a gap, not an id."""
-    if text in {"", "uninitialized"}:
-        if path is not None:
-            reader.gaps.append(Gap(path, "malformed", "expected an id, found a file without one"))
-        return None
-    return None if text is None else host.pseudonym(text.lower())
+    identity = None if text is None else identity_in(text)
+    if text is not None and identity is None and path is not None:
+        reader.gaps.append(Gap(path, "malformed", "expected an id, found a file without one"))
+    return None if identity is None else host.pseudonym(identity)
 
 
 def _kernels(reader: _Reader) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ def _architecture(reader: _Reader) -> str | None:
     if text:
         return text
     for path in PROGRAMS:
-        content = reader.attempt(lambda path=path: reader.host.read(path, limit=64))  # type: ignore[misc]
+        content = reader.attempt(partial(reader.host.read, path, limit=64))
         if content is not None and (name := elf_architecture(content.data)):
             return name
     return None
@@ -160,7 +168,7 @@ def _architecture(reader: _Reader) -> str | None:
 
 def _virtualization(reader: _Reader) -> str | None:
     """Return what a running host runs in; None for an image, of which it cannot be said."""
-    cpu = reader.text("/proc/cpuinfo")
+    cpu = reader.text("/proc/cpuinfo", limit=LONG)
     if cpu is None:
         return None
     container = reader.text("/run/systemd/container")
@@ -176,7 +184,7 @@ def _virtualization(reader: _Reader) -> str | None:
 
 
 def _boot_time(reader: _Reader) -> str | None:
-    text = reader.text("/proc/stat")
+    text = reader.text("/proc/stat", limit=LONG)
     seconds = None if text is None else boot_seconds(text)
     if text is not None and seconds is None:
         reader.odd("/proc/stat", "a line btime")
@@ -187,7 +195,7 @@ def _timezone(reader: _Reader) -> str | None:
     """Return the zone; localtime(5): without the file it is UTC, and a copy instead of a link has no name."""
     facts = reader.attempt(lambda: reader.host.look("/etc/localtime"))
     if facts is None:
-        return "UTC"
+        return None if any(gap.source == "/etc/localtime" for gap in reader.gaps) else "UTC"
     if facts.kind != "link":
         return reader.text("/etc/timezone")
     target = reader.attempt(lambda: reader.host.target("/etc/localtime"))

@@ -72,6 +72,12 @@ def elf_architecture(header: bytes) -> str | None:
     return "ppc64le" if name == "ppc64" and little else name
 
 
+def identity_in(text: str) -> str | None:
+    """Return the id in the text of a machine-id file, None if it holds none. Source: machine-id(5)."""
+    identity = text.strip().lower()
+    return None if identity in {"", "uninitialized"} else identity
+
+
 def version_key(release: str) -> tuple[tuple[int, int, str], ...]:
     """Return a key that sorts kernel releases as people do: numbers by value, a pre-release before its release."""
     parts = re.findall(r"\d+|[a-z]+", release.lower())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from collectors.reading.errors import AbsentError
+from collectors.reading.errors import AbsentError, ReadError
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 """In the order os-release(5) gives; the second is read only where the first does not exist."""
+
+LIMIT = 64 << 10
 
 # Inside double quotes a shell drops the backslash before these four alone; POSIX Shell, 2.2.3.
 ESCAPED = re.compile(r'\\([$`"\\])')
@@ -21,13 +23,15 @@ ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 def read_os_release(host: Host) -> dict[str, str]:
     """Return the variables of the host's os-release file.
 
-    Raises: AbsentError where neither file exists, ReadError where the first that does cannot be read.
+    Raises: AbsentError where neither file exists, ReadError where the first that does cannot be read whole.
     """
     try:
-        data = host.read(OS_RELEASE[0]).data
+        content = host.read(OS_RELEASE[0], limit=LIMIT)
     except AbsentError:
-        data = host.read(OS_RELEASE[1]).data
-    return parse_os_release(data.decode("utf-8", "backslashreplace"))
+        content = host.read(OS_RELEASE[1], limit=LIMIT)
+    if content.truncated:  # what counts may stand behind the cut
+        raise ReadError(content.path, "truncated", f"expected at most {LIMIT} bytes, found more")
+    return parse_os_release(content.data.decode("utf-8", "backslashreplace"))
 
 
 def parse_os_release(text: str) -> dict[str, str]:

@@ -19,6 +19,8 @@ from collectors.platform import os_support
 from collectors.platform.host import Machine
 from collectors.platform.machine import boot_seconds, elf_architecture, version_key, virtualization, zone_of
 from collectors.platform.os_support import Support, bundled, parse_distro_info
+from collectors.reading.errors import ReadError
+from collectors.reading.facts import Facts
 from collectors.reading.host import Host
 
 if sys.version_info >= (3, 11):
@@ -115,6 +117,34 @@ def test_a_release_candidate_sorts_before_its_release() -> None:
 @given(st.lists(st.text(max_size=30), max_size=8))
 def test_any_names_can_be_sorted(names: list[str]) -> None:
     assert len(sorted(names, key=version_key)) == len(names)
+
+
+def test_a_time_zone_that_cannot_be_read_is_unknown_not_utc(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = tree({"/etc/localtime": ""})
+    look = host.look
+
+    def refuse(path: str) -> Facts:
+        if path == "/etc/localtime":
+            raise ReadError(path, "permission_denied")
+        return look(path)
+
+    monkeypatch.setattr(host, "look", refuse)
+    row, gaps = machine(host)
+    assert row.timezone is None
+    assert ("/etc/localtime", "permission_denied") in [(gap.source, gap.reason) for gap in gaps]
+
+
+def test_a_name_cut_by_a_limit_is_unknown_and_a_long_proc_stat_is_read(tree: Tree) -> None:
+    stat = "intr" + " 0" * 100_000 + "\nbtime 1700000000\n"
+    row, gaps = machine(tree({"/etc/hostname": "h" * 70_000, "/proc/stat": stat, "/etc/os-release": "#" * 70_000}))
+    assert (row.hostname, row.os_id, row.boot_time) == (None, None, "2023-11-14T22:13:20Z")
+    cut = [gap.source for gap in gaps if gap.reason == "truncated"]
+    assert sorted(cut) == ["/etc/hostname", "/etc/os-release"]
+
+
+def test_an_empty_os_release_is_linux_and_an_absent_one_is_unknown(tree: Tree) -> None:
+    assert machine(tree({}))[0].os_id is None
+    assert machine(tree({"/etc/os-release": ""}))[0].os_id == "linux"
 
 
 def test_the_time_zone_is_the_one_the_link_names(tree: Tree, tmp_path: Path) -> None:
