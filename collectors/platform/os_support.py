@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from collectors.contract import Gap, MalformedError, Row, Table, means, path_gap, utc
 from collectors.reading.errors import AbsentError, ReadError
-from collectors.reading.host import Content, Host
+from collectors.reading.host import Host
 from collectors.reading.os_release import OS_RELEASE, read_os_release
 
 if sys.version_info >= (3, 11):
@@ -25,7 +25,7 @@ else:
     import tomli as tomllib
 
 FOLDER = "/usr/share/distro-info"
-DAY = re.compile(r"\d{4}-\d\d-\d\d")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 CSV_LIMIT = 256 << 10
 
 
@@ -56,6 +56,10 @@ class Dates:
     released: str | None
     supported: str
     extended: str | None
+
+
+Found = tuple[Dates, str, Literal["distro-info-data", "bundled"]]
+"""The dates of a release, how old their list is (YYYY-MM-DD), and which list that is."""
 
 
 def parse_distro_info(text: str, version: str) -> Dates | None:
@@ -113,23 +117,12 @@ def collect(host: Host) -> Iterator[Support | Gap]:
             "a release without VERSION_ID (rolling or testing) has no end of support",
         )
         return
-    found: tuple[Dates, str, Literal["distro-info-data", "bundled"]] | None = None
-    path = f"{FOLDER}/{os_id}.csv"
-    if os_id in {"debian", "ubuntu"}:
-        try:
-            content = host.read(path, limit=CSV_LIMIT)
-        except AbsentError:
-            pass  # distro-info-data is not installed everywhere; the bundled list speaks
-        except ReadError as error:
-            yield error.gap()
+    found: Found | None = None
+    for each in _own_list(host, os_id, version):
+        if isinstance(each, Gap):
+            yield each
         else:
-            yield from _cut(content)
-            try:
-                dates = parse_distro_info(content.data.decode("utf-8", "backslashreplace"), version)
-            except MalformedError as error:
-                yield path_gap(path, "malformed", str(error))
-                dates = None
-            found = None if dates is None else (dates, utc(content.facts.mtime)[:10], "distro-info-data")
+            found = each
     if found is None and (listed := bundled(os_id, version)):
         found = (*listed, "bundled")
     if found is None:
@@ -152,9 +145,27 @@ def collect(host: Host) -> Iterator[Support | Gap]:
     )
 
 
-def _cut(content: Content) -> Iterator[Gap]:
+def _own_list(host: Host, os_id: str, version: str) -> Iterator[Found | Gap]:
+    """Yield what the host's own list says of its release, and why it says nothing."""
+    if os_id not in {"debian", "ubuntu"}:
+        return
+    path = f"{FOLDER}/{os_id}.csv"
+    try:
+        content = host.read(path, limit=CSV_LIMIT)
+    except AbsentError:
+        return  # distro-info-data is not installed everywhere; the bundled list speaks
+    except ReadError as error:
+        yield error.gap()
+        return
     if content.truncated:
-        yield path_gap(content.path, "truncated", f"expected at most {CSV_LIMIT} bytes, found more")
+        yield path_gap(path, "truncated", f"expected at most {CSV_LIMIT} bytes, found more")
+    try:
+        dates = parse_distro_info(content.data.decode("utf-8", "backslashreplace"), version)
+    except MalformedError as error:
+        yield path_gap(path, "malformed", str(error))
+        return
+    if dates is not None:
+        yield dates, utc(content.facts.mtime)[:10], "distro-info-data"
 
 
 TABLE = Table(
