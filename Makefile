@@ -38,8 +38,7 @@ format: $(BIN)/.dev ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(BIN)/.dev ## write the pages that are generated: docs/tables.md, the README's inventory, the man page
-	$(BIN)/python -m agent tables --markdown > docs/tables.md
+docs: $(BIN)/.dev ## write what is generated: docs/tables.md, the columns of docs/privacy.md, the README's inventory
 	$(BIN)/python -m docs.generate
 
 bench: $(BIN)/.dev ## measure side by side with public tools and write docs/benchmarks.md
