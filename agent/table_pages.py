@@ -25,8 +25,10 @@ people; see docs/privacy.md.
 
 
 def span(seconds: int) -> str:
-    """Return a default schedule as people say it."""
-    return f"{seconds // 86400} d" if seconds % 86400 == 0 else f"{seconds // 3600} h"
+    """Return a default schedule as people say it, in the largest unit that is exact."""
+    sizes = {"d": 86400, "h": 3600, "min": 60}
+    unit = next((each for each, size in sizes.items() if seconds % size == 0), "s")
+    return f"{seconds // sizes.get(unit, 1)} {unit}"
 
 
 def listing(tables: Sequence[Table]) -> str:
@@ -68,7 +70,7 @@ def _section(table: Table) -> str:
     reads = ", ".join(f"`{each}`" for each in _reads(table))
     needs = ", ".join(table.needs) or "nothing that an ordinary user lacks"
     rows = "".join(
-        f"| {_marks(table, each)} | `{each.name}` | {_type(each)} | {_cell(each.meaning)} |\n"
+        f"| {_marks(table, each)} | `{each.name}` | {_type(each)} | {cell(each.meaning)} |\n"
         for each in header_of(table).fields
     )
     care = f"{table.care}\n\n" if table.care else ""
@@ -92,5 +94,6 @@ def _type(field: Field) -> str:
     return f"{field.type}{'?' if field.nullable else ''}{unit}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return text as it may stand in a cell of a Markdown table."""
     return text.replace("|", "\\|")

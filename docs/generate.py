@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.main import main
-from agent.table_pages import markdown
+from agent.table_pages import cell, markdown
 from collectors.catalogue import all_tables
 from collectors.contract import header_of
 
@@ -37,7 +37,7 @@ def personal_columns() -> str:
     lines = []
     for table in all_tables():
         fields = [each for each in header_of(table).fields if each.personal]
-        lines += [f"| `{table.name}` | `{each.name}` | {each.meaning.replace('|', chr(92) + '|')} |" for each in fields]
+        lines += [f"| `{table.name}` | `{each.name}` | {cell(each.meaning)} |" for each in fields]
     return "\n".join(("| table | column | meaning |", "| --- | --- | --- |", *lines, ""))
 
 
@@ -45,7 +45,9 @@ def inventory() -> str:
     """Return what an inventory of the recorded host looks like."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        main(["inventory", "--root", RECORDED])
+        code = main(["inventory", "--root", RECORDED])
+    if code:
+        raise RuntimeError(f"inventory of {RECORDED}: expected exit code 0, found {code}")
     return f"```text\n$ evidenced inventory --root {RECORDED}\n{READER.sub('read as root', out.getvalue())}```\n"
 
 
@@ -58,20 +60,19 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield readme, between(readme.read_text("utf-8"), "inventory", inventory())
 
 
-def stale() -> list[str]:
-    """Return the pages that are not what they should be, times apart."""
-    return [
-        path.relative_to(TOP).as_posix()
+def stale() -> dict[Path, str]:
+    """Return the pages that are not what they should be, times apart, with what they should be."""
+    return {
+        path: text
         for path, text in pages()
         if not path.exists() or TIME.sub(" # s", path.read_text("utf-8")) != TIME.sub(" # s", text)
-    ]
+    }
 
 
 if __name__ == "__main__":
+    found = stale()
     if sys.argv[1:] == ["--check"]:
-        found = stale()
-        sys.stderr.writelines(f"{each}: not up to date; run: make docs\n" for each in found)
+        sys.stderr.writelines(f"{path.relative_to(TOP)}: not up to date; run: make docs\n" for path in found)
         sys.exit(1 if found else 0)
-    for path, text in pages():
-        if not path.exists() or TIME.sub(" # s", path.read_text("utf-8")) != TIME.sub(" # s", text):
-            path.write_text(text, "utf-8")
+    for path, text in found.items():
+        path.write_text(text, "utf-8")
