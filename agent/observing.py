@@ -119,7 +119,7 @@ def sealed(collection: Collection, interval_s: int | None) -> Collected:
         version=collection.table.version,
         header=header_of(collection.table).encode(),
         coverage=collection.coverage,
-        failure=collection.failure if collection.coverage in {"failed", "unsupported"} else None,
+        failure=collection.failure if collection.coverage == "failed" else None,  # else its gap says why
         rows=b"".join(line + b"\n" for line in collection.rows),
         row_count=len(collection.rows),
         gaps=b"".join(line + b"\n" for line in gaps),

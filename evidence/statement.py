@@ -203,8 +203,7 @@ def _check_collected(each: Collected) -> None:
         (each.coverage != "complete" or not each.gap_count, "no gap in a complete table"),
         (each.coverage != "partial" or each.gap_count > 0, "a gap in a partial table"),
         (each.coverage in ("complete", "partial") or not each.row_count, "no rows without coverage"),
-        (each.coverage != "failed" or each.failure is not None, "why a failed table failed"),
-        (each.coverage in ("failed", "unsupported") or each.failure is None, "no failure in a table that was read"),
+        ((each.coverage == "failed") == (each.failure is not None), "why it failed if it failed, and only then"),
         ((each.coverage == "disabled") == (each.header is None), "a header unless disabled"),
     )
     for holds, expected in facts:

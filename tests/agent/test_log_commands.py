@@ -45,6 +45,23 @@ def test_an_inventory_is_exported_and_verified_by_the_script_in_the_pack(
     assert own.lines[3].startswith("! Key not compared: SHA256:")
 
 
+def test_every_coverage_an_inventory_can_end_with_is_one_that_verifies(
+    evidenced: Evidenced, image: Path, state: Path, tmp_path: Path
+) -> None:
+    """Of this image tables are complete, partial, unsupported (no sudo, no packages) and failed (an empty database)."""
+    (image / "var/lib/dpkg").mkdir(parents=True)
+    (image / "var/lib/dpkg/status").touch()
+    ran = evidenced("inventory", "--root", image, "--sign", "--state", state)
+    assert ran.code == 3
+    tables = json.loads(evidenced("log", "show", "1", "--json", "--state", state).out)["predicate"]["tables"]
+    assert {table["coverage"] for table in tables} == {"complete", "partial", "unsupported", "failed"}
+    pack = tmp_path / "pack.tar.gz"
+    assert evidenced("export", "-o", pack, "--state", state).code == 0
+    verdict = evidenced("verify", pack)
+    assert verdict.code == 3, verdict.out  # a table that failed was never collected
+    assert verdict.lines[:2] == ["✓ Signature valid (Ed25519)", "✓ All 2 entries intact"]
+
+
 def test_the_key_is_compared_when_its_fingerprint_is_given(evidenced: Evidenced, signed: Path, tmp_path: Path) -> None:
     pack = tmp_path / "pack.tar.gz"
     evidenced("export", "-o", pack, "--state", signed)
