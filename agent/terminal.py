@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -66,13 +67,16 @@ class Progress:
         )
         text = text[: shutil.get_terminal_size().columns - 1]
         if text != self._drawn:
-            self._stream.write("\r\x1b[K" + text)
-            self._stream.flush()
-            self._drawn = text
+            self._draw(text)
 
     def clear(self) -> None:
         """Take the line away, so that what follows begins on an empty one."""
         if self._drawn:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._drawn = ""
+            self._draw("")
+
+    def _draw(self, text: str) -> None:
+        try:
+            os.write(self._stream.fileno(), f"\r\x1b[K{text}".encode())  # a buffer would keep what could not go out
+            self._drawn = text
+        except OSError:  # the terminal is gone; what is read for the log goes on without it
+            self._on, self._drawn = False, ""

@@ -112,8 +112,8 @@ class Receiver:
 
     def _failure(self, now: Collection, payload: bytes) -> None:
         failure = _decode_failure(payload)
-        now.failure = failure.text
-        now.coverage = failure.coverage
+        if now.failure is None:  # else a row was invalid: no word of the child's makes that "unsupported"
+            now.failure, now.coverage = failure.text, failure.coverage
 
     def _end(self, now: Collection, payload: bytes) -> None:
         now.cost = _decode_cost(payload)

@@ -16,7 +16,7 @@ from agent.errors import CommandError
 from agent.main import COMMANDS
 from agent.places import state_folder
 from agent.summary import gap_lines
-from agent.terminal import printable
+from agent.terminal import Progress, printable
 from collectors.access import users
 from collectors.contract import Gap
 from evidence.errors import CommitError
@@ -209,6 +209,16 @@ def test_progress_is_drawn_on_a_terminal_and_cleared_before_the_summary(image: P
     assert "reading users" in drawn
     assert drawn.endswith("\r\x1b[K")
     assert b"reading users" not in out
+
+
+def test_a_terminal_that_goes_away_ends_the_progress_and_nothing_else() -> None:
+    leader, follower = pty.openpty()
+    with open(follower, "w") as terminal:
+        progress = Progress(terminal)
+        progress("users", 1)
+        os.close(leader)
+        progress("groups", 1)
+        progress.clear()
 
 
 def test_help_names_every_command_and_each_explains_itself(evidenced: Evidenced) -> None:

@@ -125,6 +125,12 @@ def test_a_frame_that_no_honest_child_sends_is_an_error(frame: tuple[bytes, byte
     assert len(str(caught.value)) < FAILURE_LIMIT
 
 
+def test_a_defect_stays_one_whatever_the_child_says_afterwards() -> None:
+    excuse = (b"F", b'{"coverage":"unsupported","text":"no such thing"}')
+    collection, _ = received([BEGIN, (b"R", b'{"kind":"c","name":"x"}'), excuse, END])
+    assert collection.coverage == "failed"
+
+
 def test_gaps_are_folded_by_their_bytes_too() -> None:
     gap = msgspec.json.encode(Gap("/" + "x" * 900, "malformed"))
     limits = Limits(row_bytes=1000, table_bytes=2500, gaps=1000)
