@@ -50,8 +50,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Dict, List, NoReturn, TextIO, Tuple
 
-FORMAT, NOTE_LINES_MAX = 1, 100
-OK, TAMPERED, UNUSABLE, INCOMPLETE, UNWITNESSED = range(5)
+FORMAT, NOTE_LINES_MAX, (OK, TAMPERED, UNUSABLE, INCOMPLETE, UNWITNESSED) = 1, 100, range(5)
 
 CHECKS = (
     "the container holds plain files only, under allowed names, once each, and nothing behind them",
@@ -78,8 +77,7 @@ NOT_PROVED = (
     "Not signed: manifest.json, reports/, README.txt and the copy of verify.py in the pack.")
 CHUNK, MIB = 256 * 1024, 1024 * 1024
 MEMBERS_MAX, MEMBER_MAX, TOTAL_MAX = 100_000, 64 * MIB, 4096 * MIB
-MANIFEST_MAX, SMALL_MAX = 16 * MIB, MIB  # small: keys, checkpoints
-PADDING_MAX = MIB  # zero blocks at the end of a tar; GNU tar writes up to 10 KiB
+MANIFEST_MAX, SMALL_MAX, PADDING_MAX = 16 * MIB, MIB, MIB  # small: keys, checkpoints; padding: zeros behind a tar
 BUNDLE, ENVELOPE_MAX, PAYLOAD_MAX, SUBJECTS_MAX = 256, 90_000, 61_440, 1_000
 BLOB_MEMBER_MAX, BLOB_MAX, LINE_MAX = 32 * MIB, 64 * MIB, 4 * MIB
 COLUMNS_MAX = REASONS_MAX = LOGS_MAX = 1_000
@@ -146,29 +144,23 @@ def decoded(text: str) -> bytes:
 # --- JSON: one spelling only (docs/formats.md, section 1) -------------------------------------------------------------
 KEY_NAME = re.compile(r"[a-z0-9_.:-]{1,64}")
 FOREIGN_KEYS = ("_type", "predicateType", "payloadType")
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+STRING, FLAT = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")'), re.compile(rb"\[[^][{}]*\]|\{[^][{}]*\}")
 
 @functools.lru_cache(maxsize=4096)
-def allowed_key(key: str) -> bool:
+def allowed_key(quoted: bytes) -> bool:
     """Return whether a key may stand in a document."""
+    key = quoted[1:-1].decode("utf-8")
     return bool(KEY_NAME.fullmatch(key)) or key in FOREIGN_KEYS
 
-def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; its keys must be allowed, sorted and unique."""
-    before = ""
-    for key, _ in pairs:
-        if key <= before or not allowed_key(key):
-            raise ValueError("keys that are not allowed, sorted and unique")
-        before = key
-    return dict(pairs)
-
+@functools.lru_cache(maxsize=4096)
 def json_integer(text: str) -> int:
     """Return an integer that every reader of JSON holds exactly; fractions, exponents and NaN are none."""
-    if not re.fullmatch(r"-?[0-9]{1,16}", text) or text == "-0" or abs(int(text)) > SAFE_INTEGER:
+    if not re.fullmatch(r"-?[0-9]{1,16}", text) or abs(int(text)) > SAFE_INTEGER:
         raise ValueError("a number that is no integer within 2^53-1")
     return int(text)
-JSON = json.JSONDecoder(object_pairs_hook=json_object, parse_int=json_integer,
-                        parse_float=json_integer, parse_constant=json_integer)
+
+JSON = json.JSONDecoder(parse_int=json_integer, parse_float=json_integer, parse_constant=json_integer)
+ONE_SPELLING = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
@@ -176,16 +168,19 @@ def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
         raise UnusableError(f"expected a document of at most {nodes_max} values, found more than fit into memory")
     try:
         value = JSON.decode(raw.decode("utf-8"))
+        if ONE_SPELLING.encode(value).encode("utf-8") != raw:  # keys twice or unsorted, spaces, other escapes
+            raise ValueError("another spelling than the canonical one")
     except RecursionError:
         raise ValueError(f"nesting deeper than {DEPTH_MAX}") from None
-    bare = STRING.sub(b"", raw)  # linear, because it is well-formed by now
-    if bare.translate(None, b" \t\r\n") != bare:
-        raise ValueError("white space between tokens")
-    steps = ((each in b"[{") - (each in b"]}") for each in bare)
-    if bare.count(b"[") + bare.count(b"{") > DEPTH_MAX and max(itertools.accumulate(steps)) > DEPTH_MAX:
-        raise ValueError(f"nesting deeper than {DEPTH_MAX}")
-    if b"\\ud" in raw or b"\\uD" in raw:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError
+    gaps_and_strings, depth = STRING.split(raw), 0  # in turn, a gap first; linear, because it is well-formed by now
+    bare = b"".join(gaps_and_strings[::2])
+    keys = (each for each, gap in zip(gaps_and_strings[1::2], gaps_and_strings[2::2]) if gap[:1] == b":")
+    if not all(map(allowed_key, keys)):
+        raise ValueError("a key that is not allowed")
+    while b"[" in bare or b"{" in bare:
+        bare, depth = FLAT.sub(b"", bare), depth + 1
+        if depth > DEPTH_MAX:
+            raise ValueError(f"nesting deeper than {DEPTH_MAX}")
     return value
 
 # --- shapes: what a document must look like ---------------------------------------------------------------------------
@@ -197,32 +192,43 @@ class ShapeError(ValueError):
         super().__init__(expected)
         self.expected, self.found, self.path = expected, repr(found)[:60], ""
 
-def conform(value: Any, shape: Any, name: str = "") -> None:
+def conform(value: Any, shape: Any) -> None:  # noqa: C901, PLR0912  a branch for each kind of shape, and this is hot
     """Raise ShapeError unless a value has a shape; types are exact, so that true is no number."""
+    kind, step = type(shape), ""
     try:
-        kind = type(shape)
-        if kind is dict:
+        if kind is type:
+            if type(value) is not shape:
+                raise ShapeError({str: "text", bool: "true or false", dict: "an object"}[shape], value)
+        elif kind is dict:
             if type(value) is not dict or value.keys() != shape.keys():
                 odd = sorted(value.keys() ^ shape.keys()) if type(value) is dict else value
                 raise ShapeError("exactly the keys " + ", ".join(sorted(shape)), odd)
-            for each, inner in shape.items():
-                conform(value[each], inner, each)
-        elif kind is type and type(value) is not shape:
-            raise ShapeError({str: "text", bool: "true or false", dict: "an object"}[shape], value)
-        elif kind is tuple and (type(value) is not type(shape[0]) or value not in shape):
-            raise ShapeError("one of " + ", ".join(map(str, shape)), value)
-        elif kind is re.Pattern and (type(value) is not str or not shape.fullmatch(value)):
-            raise ShapeError(f"text like {shape.pattern}", value)
-        elif callable(shape) and kind is not type:
+            for step, inner in shape.items():
+                if type(inner) is types.FunctionType:
+                    inner(value[step])
+                else:
+                    conform(value[step], inner)
+        elif kind is tuple:
+            if type(value) is not type(shape[0]) or value not in shape:
+                raise ShapeError("one of " + ", ".join(map(str, shape)), value)
+        elif kind is re.Pattern:
+            if type(value) is not str or not shape.fullmatch(value):
+                raise ShapeError(f"text like {shape.pattern}", value)
+        else:
             shape(value)
     except ShapeError as error:
-        error.path = f"{name}.{error.path}" if error.path else name
+        error.path = f"{step}.{error.path}".strip(".")
         raise
 
-def natural(value: Any, least: int = 0) -> None:
-    """Raise ShapeError unless this is a whole number from `least`."""
-    if type(value) is not int or value < least:
-        raise ShapeError(f"a number from {least}", value)
+def natural(value: Any) -> None:
+    """Raise ShapeError unless this is a whole number from 0."""
+    if type(value) is not int or value < 0:
+        raise ShapeError("a number from 0", value)
+
+def positive(value: Any) -> None:
+    """Raise ShapeError unless this is a whole number from 1."""
+    if type(value) is not int or value < 1:
+        raise ShapeError("a number from 1", value)
 
 def readable(read: Callable[[str], object], expected: str) -> Callable[[Any], None]:
     """Return the shape of text that a function can read."""
@@ -238,23 +244,19 @@ def maybe(shape: Any) -> Callable[[Any], None]:
     """Return the shape of a value that may be null."""
     return lambda value: None if value is None else conform(value, shape)
 
+def map_of(shape: Any) -> Callable[[Any], None]:
+    """Return the shape of an object with any keys."""
+    return lambda value: conform(value, dict.fromkeys(value, shape) if type(value) is dict else dict)
+
 def list_of(shape: Any, most: int, least: int = 0, by_name: bool = False) -> Callable[[Any], None]:
     """Return the shape of a list, which may have to be sorted by name, each name once."""
     def check(value: Any) -> None:
         if type(value) is not list or not least <= len(value) <= most:
             raise ShapeError(f"a list of {least} to {most}", type(value).__name__)
         for index, each in enumerate(value):
-            conform(each, shape, str(index))
+            conform(each, shape)
             if by_name and index and value[index - 1]["name"] >= each["name"]:
                 raise ShapeError("names sorted and unique", each["name"])
-    return check
-
-def map_of(shape: Any) -> Callable[[Any], None]:
-    """Return the shape of an object with any keys."""
-    def check(value: Any) -> None:
-        conform(value, dict)
-        for name, each in value.items():
-            conform(each, shape, name)
     return check
 
 def document(raw: bytes, shape: Any, check: int, where: str, nodes_max: int = NODES_MAX) -> Any:
@@ -271,7 +273,6 @@ def document(raw: bytes, shape: Any, check: int, where: str, nodes_max: int = NO
 HEX64, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}")
 FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9a-f]{16}-[1-9][0-9]{0,15}")
 A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
-positive = functools.partial(natural, least=1)
 LOG_SHAPE = {"count": positive, "first": natural, "id": LOG_ID, "keyid": FINGERPRINT, "origin": str, "size": natural}
 MANIFEST_SHAPE = {
     "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack", "batch"),
@@ -292,6 +293,7 @@ TABLE_SHAPE = {
     "coverage": ("complete", "partial", "failed", "unsupported", "disabled"), "failure": maybe(str), "gaps": natural,
     "header": maybe(HEX64), "interval_s": maybe(positive), "name": KEY_NAME, "reasons": map_of(positive),
     "rows": natural, "version": positive}
+EVERY_EVENT = {"absence": maybe({"from": A_TIME, "reason": str, "until": A_TIME}), "kind": KEY_NAME}
 PREVIOUS = maybe({"origin": str, "root": IN_BASE64, "size": natural})
 EVENT_SHAPES = {
     "log-opened": {"previous": PREVIOUS, "why": ("first", "rotated", "restored", "cloned", "damaged", "lost")},
@@ -309,8 +311,7 @@ GAP_SHAPE = {"count": positive, "detail": str, "reason": KEY_NAME, "line": maybe
 def event_shape(value: Any) -> None:
     """Check an event; of a kind not known here, only its name and absence are known."""
     further = dict(value) if type(value) is dict else {}
-    conform(further.pop("kind", None), KEY_NAME, "kind")
-    conform(further.pop("absence", 0), maybe({"from": A_TIME, "reason": str, "until": A_TIME}), "absence")
+    conform({name: further.pop(name, 0) for name in EVERY_EVENT}, EVERY_EVENT)
     conform(further, EVENT_SHAPES.get(value["kind"], dict))
 SNAPSHOT_TYPE, EVENT_TYPE = "urn:evidenced:snapshot:v1", "urn:evidenced:event:v1"
 RUN = {"privileged": bool, "reason": ("by-hand", "scheduled", "change")}
@@ -320,14 +321,13 @@ PREDICATES = {SNAPSHOT_TYPE: {"run": RUN, "tables": TABLES, **COMMON}, EVENT_TYP
 def statement_shape(value: Any) -> None:
     """Check a whole statement; subjects and tables are sorted and unique."""
     conform(value, STATEMENT_SHAPE)
-    conform(value["predicateType"], tuple(PREDICATES), "predicateType")
-    conform(value["predicate"], PREDICATES[value["predicateType"]], "predicate")
+    conform(value, {**STATEMENT_SHAPE, "predicateType": tuple(PREDICATES)})
+    conform(value, {**STATEMENT_SHAPE, "predicate": PREDICATES[value["predicateType"]]})
 
 # --- Ed25519, RFC 8032, strictly: what passes here passes in every library --------------------------------------------
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-SQRT_M1, SIGN = pow(2, (P - 1) // 4, P), 1 << 255
+D, SQRT_M1, SIGN = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P), 1 << 255
 ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset((0, 1, P - 1, ORDER_8_Y, P - ORDER_8_Y))
 Point = Tuple[int, int, int, int]  # extended coordinates X, Y, Z, T
@@ -390,7 +390,7 @@ class Key:
         challenge = int.from_bytes(hashlib.sha512(r + self.raw + message).digest(), "little") % L
         self.checked += 1
         x, y, z, _ = self.by_tables(s, challenge) if self.checked > TABLES_FROM else self.bit_by_bit(s, challenge)
-        inverse = pow(z, P - 2, P)
+        inverse = pow(z, -1, P)
         encoded = y * inverse % P + (SIGN if x * inverse % P % 2 else 0)
         return encoded.to_bytes(32, "little") == r  # an R that is not canonical never equals an encoding
 
