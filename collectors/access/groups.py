@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
 from collectors.access.users import PASSWD, decimal, says_nothing, user_on
 from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means
@@ -13,9 +13,6 @@ from collectors.reading.lines import each_line
 GROUP = "/etc/group"
 GSHADOW = "/etc/gshadow"
 FIELDS = 4  # group(5), gshadow(5)
-
-
-R = TypeVar("R")
 
 
 class Group(Row):
@@ -56,6 +53,16 @@ class Shadow(Row):
 def names(text: str) -> tuple[str, ...]:
     """Return a comma-separated list of names, sorted, each once."""
     return tuple(sorted({each for each in text.split(",") if each}))
+
+
+def gshadow_on(text: str, line: int) -> Shadow | None:
+    """Return what one line of gshadow says, None if it says nothing. Raises: as parse_gshadow."""
+    return None if says_nothing(text, FIELDS) else parse_gshadow(text, line)
+
+
+def group_on(text: str, line: int) -> Group | None:
+    """Return the group on one line, None if the line says nothing. Raises: as parse_group."""
+    return None if says_nothing(text, FIELDS) else parse_group(text, line)
 
 
 def parse_gshadow(text: str, line: int) -> Shadow:
@@ -105,7 +112,7 @@ def _password(field: str) -> Literal["none", "locked", "set", "unknown"]:
 def collect(host: Host) -> Iterable[Group | Gap]:
     """Yield every line of group; what gshadow or passwd could not tell is a gap."""
     shadows: dict[str, Shadow] = {}
-    for entry in each_line(host, GSHADOW, _unless_blank(parse_gshadow), required=False):
+    for entry in each_line(host, GSHADOW, gshadow_on, required=False):
         if isinstance(entry, Gap):
             yield entry
         else:
@@ -116,12 +123,8 @@ def collect(host: Host) -> Iterable[Group | Gap]:
             yield user
         elif user.gid is not None:
             primary.setdefault(user.gid, set()).add(user.name)
-    for group in each_line(host, GROUP, _unless_blank(parse_group)):
+    for group in each_line(host, GROUP, group_on):
         yield group if isinstance(group, Gap) else _joined(group, shadows.get(group.name), primary)
-
-
-def _unless_blank(parse: Callable[[str, int], R]) -> Callable[[str, int], R | None]:
-    return lambda text, line: None if says_nothing(text, FIELDS) else parse(text, line)
 
 
 def _joined(group: Group, shadow: Shadow | None, primary: dict[int, set[str]]) -> Group:

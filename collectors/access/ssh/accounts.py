@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from collectors.access.groups import GROUP, Group, parse_group
+from collectors.access.groups import GROUP, Group, group_on
 from collectors.access.ssh.key_paths import Account
 from collectors.access.ssh.match_block import Person
-from collectors.access.users import PASSWD, User, parse_user
+from collectors.access.users import PASSWD, User, user_on
 from collectors.contract import Gap
 from collectors.reading.host import Host
 from collectors.reading.lines import each_line
@@ -31,7 +31,7 @@ class Memberships:
 def read_memberships(host: Host, gaps: list[Gap]) -> Memberships:
     """Return the host's own groups; what could not be read is added to `gaps`."""
     found = Memberships()
-    for each in each_line(host, GROUP, lambda text, line: parse_group(text, line) if text else None):
+    for each in each_line(host, GROUP, group_on):
         if isinstance(each, Group) and each.source == "local":
             _add(found, each)
         elif isinstance(each, Gap):
@@ -42,7 +42,7 @@ def read_memberships(host: Host, gaps: list[Gap]) -> Memberships:
 def read_accounts(host: Host, memberships: Memberships) -> Iterator[Account | Gap]:
     """Yield each local user once: of two lines of one name the first counts, as for getpwnam(3)."""
     seen: set[str] = set()
-    for each in each_line(host, PASSWD, lambda text, line: parse_user(text, line) if text else None):
+    for each in each_line(host, PASSWD, user_on):
         if isinstance(each, Gap):
             yield each
         elif each.source == "local" and each.uid is not None and each.name not in seen:
