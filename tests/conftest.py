@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 if sys.version_info >= (3, 11):
@@ -18,6 +19,11 @@ else:
     import tomli as tomllib
 
 SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin"))
+# CI looks at the same examples each time, so that a change is judged and not the dice; elsewhere they are new each time.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
 EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
 

@@ -18,7 +18,8 @@ from tests.conftest import program
 KNOWN = frozenset(OPTIONS) - {"APPARMOR_PROFILE", "PRIVS", "LIMITPRIVS"}
 
 Plain = Any
-_MESSAGE = re.compile(r"^[^\n:]*:(\d+):\d+: (.*)$", re.MULTILINE)
+# sudo shows the faulty text below its message; that text may hold colons and numbers of its own
+_MESSAGE = re.compile(r"^(?:stdin|/[^\n:]*):(\d+):\d+: (.*)$", re.MULTILINE)
 _OF_SETTINGS = re.compile(r"defaults entry|no value specified|for option|does not take a value|invalid operator")
 _NUMBER = re.compile(r"(?:%:?)?#[0-9]+")
 # Two places where cvtsudoers 1.9.13 writes a pair into an array.
