@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin"))
-# CI looks at the same examples each time, so that a change is judged and not the dice; elsewhere they are new each time.
+# CI looks at the same examples each time, so that a change is judged and not the dice; elsewhere they are new.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -18,6 +18,8 @@ from tests.conftest import program
 KNOWN = frozenset(OPTIONS) - {"APPARMOR_PROFILE", "PRIVS", "LIMITPRIVS"}
 
 Plain = Any
+# cvtsudoers leaves the comma out behind a list of settings none of which it knows
+_NO_COMMA = re.compile(r'("Defaults": \[\s*\])(?=\s*")')
 # sudo shows the faulty text below its message; that text may hold colons and numbers of its own
 _MESSAGE = re.compile(r"^(?:stdin|/[^\n:]*):(\d+):\d+: (.*)$", re.MULTILINE)
 _OF_SETTINGS = re.compile(r"defaults entry|no value specified|for option|does not take a value|invalid operator")
@@ -61,6 +63,7 @@ def converted_file(path: str, data: bytes = b"") -> tuple[Plain, list[int]]:
     if done.returncode != 0:
         return None, faults
     printed = _BARE_PAIR.sub(r"\1{ \2 }\3", done.stdout.decode("utf-8", "surrogateescape"))
+    printed = _NO_COMMA.sub(r"\1,", printed)
     found = json.loads(printed or "{}")  # of nothing it prints nothing
     return {
         "defaults": [_their_defaults(each) for each in found.get("Defaults", [])],
