@@ -1,29 +1,24 @@
 """P18: the auditor's script over a pack of 10,000 entries; time and memory, against the figures it must keep.
 
-    python bench/verify.py [--entries N] [--python PATH]
-
 Two packs: one of small statements, one in which each snapshot names 13 tables, as a host that is read by hand makes
 them. The pack is forged, so that nothing but the script is measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from datetime import timedelta
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from bench.figures import Line
+from bench.pairs import run
+from tests.evidence.verify import forge
 
-from tests.evidence.verify import forge  # noqa: E402  after the path is set
-
-LIMIT_S, LIMIT_KIB = 10.0, 128 * 1024
-SCRIPT = ROOT / "evidence" / "verify.py"
+ENTRIES = 10_000
+MIB = 1024  # KiB
+SCRIPT = Path(__file__).resolve().parent.parent / "evidence/verify.py"
 
 
 def story(entries: int, tables: int) -> forge.Story:
@@ -40,41 +35,19 @@ def story(entries: int, tables: int) -> forge.Story:
     return found
 
 
-def measured(python: str, path: str) -> tuple[float, float, int, str]:
-    """Return (wall seconds, CPU seconds, peak KiB, first lines) of one run in a process of its own."""
-    started = time.monotonic()
-    command = [python, "-I", "-S", str(SCRIPT), path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        out = process.stdout.read() if process.stdout else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.monotonic() - started
-    cpu = usage.ru_utime + usage.ru_stime
-    if process.returncode:
-        raise SystemExit(f"expected a valid pack, found exit {process.returncode}: {out[:500]!r}")
-    return wall, cpu, usage.ru_maxrss, out.decode().split("\n")[1]
-
-
-def main() -> int:
-    """Forge, measure, print a row for each pack; exit 1 if a figure is missed."""
-    parser = argparse.ArgumentParser(description="P18: verify.py over many entries")
-    parser.add_argument("--entries", type=int, default=10_000)
-    parser.add_argument("--python", default=sys.executable)
-    given = parser.parse_args()
-    missed = False
-    print("| pack | MiB | wall s | CPU s | peak MiB | limit |")
-    print("| --- | --- | --- | --- | --- | --- |")
+def rows() -> list[Line]:
+    """Return P18 for both packs; one that does not verify ends the benchmark."""
+    lines = []
     with tempfile.TemporaryDirectory() as folder:
         for tables in (1, 13):
             path = os.path.join(folder, f"{tables}.tar.gz")
-            Path(path).write_bytes(forge.packed(story(given.entries, tables).tar()))
-            wall, cpu, peak, line = measured(given.python, path)
-            missed = missed or wall > LIMIT_S or peak > LIMIT_KIB
-            size = os.path.getsize(path) / 2**20
-            name = f"{line.split(' ')[2]} entries of {tables} tables"
-            print(f"| {name} | {size:.1f} | {wall:.2f} | {cpu:.2f} | {peak / 1024:.0f} | 10 s, 128 MiB |")
-    return int(missed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            Path(path).write_bytes(forge.packed(story(ENTRIES, tables).tar()))
+            cost = run([sys.executable, "-I", "-S", str(SCRIPT), path])
+            if cost.code:
+                raise SystemExit(f"bench: verify.py: expected a valid pack, found exit {cost.code}")
+            job = f"verify.py, {ENTRIES:,} entries of {tables} table{'s' * (tables > 1)}"
+            lines += [
+                Line("P18", f"{job}: wall", f"{cost.wall_s:.2f} s", "-", "-", "10 s"),
+                Line("P18", f"{job}: memory", f"{cost.memory_kib / MIB:.0f} MiB", "-", "-", "128 MiB"),
+            ]
+    return lines
