@@ -16,6 +16,7 @@ from collectors.reading.resolve import PLACE, walk
 
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/nonexistent"}
 _CHUNK = 1 << 16
+_COMPLAINT = 1 << 16
 _LAST_WAIT_S = 1.0  # a killed child that does not end by then is stuck in the kernel, and left there
 
 
@@ -28,6 +29,10 @@ class Command:
     deadline_s: float = 10.0
     output_limit: int = 1 << 20
     ok_codes: tuple[int, ...] = (0,)
+    reasons: tuple[tuple[bytes, str], ...] = ()
+    """What a complaint on stderr means, in our words: the first text that is in it counts."""
+    otherwise: str = ""
+    """What to do about a failure for which there is no reason."""
 
     @property
     def source(self) -> str:
@@ -35,14 +40,26 @@ class Command:
         return f"command:{self.name}"
 
 
-SSHD_TEST = Command("sshd-test", ("/usr/sbin/sshd", "-T"))
+SSHD_TEST = Command(
+    "sshd-test",
+    ("/usr/sbin/sshd", "-T"),
+    reasons=(
+        (b"no hostkeys available", "there is no host key that it may read; they are for root only"),
+        (b"rivilege separation user", "the account that it runs its unprivileged part as does not exist"),
+        (b"rivilege separation directory", "the folder that it runs its unprivileged part in does not exist"),
+        (b"not in connection test specification", "a Match block asks about the connection, of which there is none"),
+        (b"configuration option", "its configuration has an option that it does not know; run sshd -t to see it"),
+        (b"Permission denied", "it may not read all that it needs; run it as root"),
+    ),
+    otherwise="run sshd -t as root to see why",
+)
 
 LISTED = frozenset({SSHD_TEST})
 """All that `Host.run` agrees to run."""
 
 
 def run_program(command: Command) -> bytes:
-    """Return what a program printed on stdout; stderr is not kept, since it may quote a file.
+    """Return what a program printed on stdout; of stderr only what it means is kept, since it may quote a file.
 
     Raises: AbsentError if there is no such program; ReadError `permission_denied` if someone other than root
     could have put it there, `timed_out`, `truncated` past the output limit, `command_failed` on another exit.
@@ -55,7 +72,7 @@ def run_program(command: Command) -> bytes:
             pass_fds=(fd,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             cwd="/",
             env=ENVIRONMENT,
             start_new_session=True,
@@ -67,10 +84,12 @@ def run_program(command: Command) -> bytes:
     return _finish(command, child)
 
 
-def checked(command: Command, code: int, output: bytes) -> bytes:
-    """Return a command's output if its exit code is one that is expected."""
+def checked(command: Command, code: int, output: bytes, complaint: bytes = b"") -> bytes:
+    """Return a command's output if its exit code is one that is expected; a complaint says why it is another."""
     if code not in command.ok_codes:
-        raise ReadError(command.source, "command_failed", f"expected exit code {command.ok_codes[0]}, found {code}")
+        why = next((meaning for text, meaning in command.reasons if text in complaint), command.otherwise)
+        detail = f"expected exit code {command.ok_codes[0]}, found {code}" + (f": {why}" if why else "")
+        raise ReadError(command.source, "command_failed", detail)
     return output
 
 
@@ -78,33 +97,40 @@ def _finish(command: Command, child: subprocess.Popen[bytes]) -> bytes:
     """Return the output of a started child; its whole process group is gone afterwards."""
     until = time.monotonic() + command.deadline_s
     try:
-        output = _output(command, child, until)
+        output, complaint = _output(command, child, until)
         ended = _ended(child, until)
     finally:
         _end(child)
     if not ended:
         raise ReadError(command.source, "timed_out", f"still running after {command.deadline_s:g} s")
-    return checked(command, child.returncode, output)
+    return checked(command, child.returncode, output, complaint)
 
 
-def _output(command: Command, child: subprocess.Popen[bytes], until: float) -> bytes:
-    parts: list[bytes] = []
-    total = 0
-    pipe = child.stdout
-    if pipe is None:
-        return b""
+def _output(command: Command, child: subprocess.Popen[bytes], until: float) -> tuple[bytes, bytes]:
+    """Return all of stdout, and the beginning of what stood on stderr by the end of it."""
+    output, complaint = bytearray(), bytearray()
     with selectors.DefaultSelector() as ready:
-        ready.register(pipe, selectors.EVENT_READ)
-        while True:
-            if not ready.select(max(0.0, until - time.monotonic())):
+        for pipe, into in ((child.stdout, output), (child.stderr, complaint)):
+            if pipe is not None:
+                ready.register(pipe, selectors.EVENT_READ, into)
+        while child.stdout in ready.get_map():
+            found = ready.select(max(0.0, until - time.monotonic()))
+            if not found:
                 raise ReadError(command.source, "timed_out", f"no end of output after {command.deadline_s:g} s")
-            part = os.read(pipe.fileno(), _CHUNK)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
-            total += len(part)
-            if total > command.output_limit:
+            for key, _ in sorted(found, key=lambda each: each[0].fileobj is child.stdout):  # a complaint comes first
+                if not _taken(key.fd, key.data):
+                    ready.unregister(key.fileobj)
+            if len(output) > command.output_limit:
                 raise ReadError(command.source, "truncated", f"more than {command.output_limit} bytes of output")
+            del complaint[_COMPLAINT:]
+    return bytes(output), bytes(complaint)
+
+
+def _taken(fd: int, into: bytearray) -> bool:
+    """Take what is there to be read; return whether more may come."""
+    part = os.read(fd, _CHUNK)
+    into.extend(part)
+    return bool(part)
 
 
 def _ended(child: subprocess.Popen[bytes], until: float) -> bool:
@@ -121,8 +147,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     """Kill what is left of the group, then take the child's exit code."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    if child.stdout is not None:
-        child.stdout.close()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_LAST_WAIT_S)
 

@@ -108,6 +108,40 @@ def test_what_is_late_is_killed_with_all_it_started(script: str) -> None:
     assert running(mark) == []
 
 
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo 'line 3: Bad option: canary' >&2; exit 1", "an option is unknown"),
+        ("exec >&-; echo 'canary: Bad option' >&2; exit 1", "ask it yourself"),
+        ("echo canary >&2; exit 1", "ask it yourself"),
+        ("head -c 1000000 /dev/zero >&2; exit 1", "ask it yourself"),
+    ],
+    ids=["known", "behind the end of its output", "unknown", "long"],
+)
+def test_a_complaint_becomes_words_of_ours_and_is_not_repeated(script: str, why: str) -> None:
+    known = ((b"Bad option", "an option is unknown"),)
+    command = shell(f"PATH=/usr/bin:/bin; {script}", reasons=known, otherwise="ask it yourself")
+    assert failure(command) == ("command_failed", f"expected exit code 0, found 1: {why}")
+
+
+@pytest.mark.needs_program("sshd")
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("-f", "/dev/null", "-h", "/nonexistent"), "there is no host key that it may read"),
+        (("-o", "Canary=1"), "an option that it does not know"),
+        (("-f", "/nonexistent/sshd_config"), "run sshd -t as root to see why"),
+    ],
+)
+def test_what_sshd_itself_complains_of_is_known(arguments: tuple[str, ...], why: str) -> None:
+    asked = (*SSHD_TEST.argv, *arguments)
+    command = Command("script", asked, reasons=SSHD_TEST.reasons, otherwise=SSHD_TEST.otherwise)
+    reason, detail = failure(command)
+    assert reason == "command_failed"
+    assert why in detail
+    assert "anary" not in detail
+
+
 def test_what_it_leaves_behind_is_killed_too() -> None:
     mark = f"left-{time.monotonic_ns()}"
     assert run_program(shell(f": {mark}; (while :; do :; done) >&- 2>&- & echo done")) == b"done\n"
