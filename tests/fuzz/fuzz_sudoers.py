@@ -23,7 +23,7 @@ def target(data: bytes) -> None:
     for statement in parser.statements():
         if statement.line <= before:
             raise AssertionError("expected each statement on a line of its own")
-        if statement.content is None and statement.problem is None:
+        if statement.content is None and not statement.problems:
             raise AssertionError("expected content or a problem")
         before = statement.line
         target_path = "/x" if statement.content else None

@@ -29,7 +29,7 @@ def columns_of(line: Line, defined: set[tuple[str, str]]) -> Iterator[Columns]:
         yield _include(line.target)
     elif content is not None:
         yield from _aliases(content, defined)
-    if line.statement.problem is not None:
+    if line.statement.problems:
         yield {"kind": "unparsed", "unparsed": True, "ignored": "syntax_error"}
 
 

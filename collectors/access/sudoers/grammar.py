@@ -42,6 +42,7 @@ class Parser:
         self._lists = ListParser(self._tokens)
         self._included: Include | None = None  # what sudo keeps of the line at hand if it goes wrong now
         self._defined: list[Alias] = []
+        self._problems: list[Problem] = []
         self._unfinished = False
 
     def is_unfinished(self) -> bool:
@@ -57,27 +58,31 @@ class Parser:
                 yield self._statement(token.line)
 
     def _statement(self, line: int) -> Statement:
-        self._included, self._defined = None, []
+        self._included, self._defined, self._problems = None, [], []
+        content: Content | None
         try:
-            content, problem = self._entry()
+            content = self._entry()
         except SyntaxProblemError as error:
+            self._report(error.problem)
             self._unfinished = not self._tokens.skip_line()
-            kept: Content | None = self._included
-            if self._defined:
-                kept = tuple(self._defined)
-            return Statement(line, kept, error.problem)
-        return Statement(line, content, problem)
+            content = tuple(self._defined) or self._included
+        return Statement(line, content, tuple(self._problems))
 
-    def _entry(self) -> tuple[Content, Problem | None]:
+    def _report(self, problem: Problem) -> None:
+        """Keep a problem of the line at hand, unless there is one of the same physical line."""
+        if not self._problems or self._problems[-1].line != problem.line:
+            self._problems.append(problem)
+
+    def _entry(self) -> Content:
         kind = self._tokens.peek().kind
         if kind in ("include", "includedir"):
-            return self._include(), None
+            return self._include()
         for scope in _SCOPES:
             if kind == scope:
-                return self._defaults(scope), None
+                return self._defaults(scope)
         for alias in _ALIASES:
             if kind == alias:
-                return self._aliases(alias), None
+                return self._aliases(alias)
         return self._user_spec()
 
     def _include(self) -> Include:
@@ -87,22 +92,20 @@ class Parser:
         self._tokens.expect("newline", what="the end of the line")
         return content
 
-    def _user_spec(self) -> tuple[UserSpec, Problem | None]:
+    def _user_spec(self) -> UserSpec:
         users = self._lists.users()
-        privileges, problem = [self._privilege()], None
+        privileges = [self._privilege()]
         while self._tokens.accept(":"):
-            problem = self._further(privileges) or problem
-        if self._tokens.accept("newline") is None:
-            raise SyntaxProblemError(problem or self._tokens.problem("`:` or the end of the line"))
-        return UserSpec(users, tuple(privileges)), problem
+            self._further(privileges)
+        self._tokens.expect("newline", what="`:` or the end of the line")
+        return UserSpec(users, tuple(privileges))
 
-    def _further(self, privileges: list[Privilege]) -> Problem | None:
-        """Add the privilege after a `:`, or return its problem; what then follows decides about the line."""
+    def _further(self, privileges: list[Privilege]) -> None:
+        """Add the privilege after a `:`, or report its problem; what then follows decides about the line."""
         try:
             privileges.append(self._privilege())
         except SyntaxProblemError as error:  # gram.y: privileges ':' error
-            return error.problem
-        return None
+            self._report(error.problem)
 
     def _privilege(self) -> Privilege:
         hosts = self._lists.hosts()

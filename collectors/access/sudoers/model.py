@@ -118,8 +118,9 @@ Content = UserSpec | Defaults | Include | tuple[Alias, ...]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One logical line. With a problem, `content` is what sudo keeps of it all the same, or None."""
+    """One logical line. With problems, `content` is what sudo keeps of it all the same, or None."""
 
     line: int
     content: Content | None
-    problem: Problem | None = None
+    problems: tuple[Problem, ...] = ()
+    """One for each physical line that sudo reports; after a `:` between rules it reads on, and may find more."""

@@ -49,14 +49,10 @@ class TokenStream:
         raise self.unexpected(what)
 
     def unexpected(self, expected: str) -> SyntaxProblemError:
-        """Return the error that the next token is; it is left there."""
-        return SyntaxProblemError(self.problem(expected))
-
-    def problem(self, expected: str) -> Problem:
-        """Return the problem that the next token is, without its text."""
+        """Return the error that the next token is, without its text; it is left there."""
         token = self.peek()
         found = token.text if token.kind == "error" else _SHOWN.get(token.kind, f"a token of kind {token.kind}")
-        return Problem(token.line, expected, found)
+        return SyntaxProblemError(Problem(token.line, expected, found))
 
     def refusal(self, expected: str, found: str) -> SyntaxProblemError:
         """Return the error for a token that was passed already and says what it must not."""

@@ -131,7 +131,7 @@ class Walk:
             yield path_gap(path, "malformed", _NO_POLICY)
 
     def _statement(self, place: Place, statement: Statement) -> Steps:
-        if (problem := statement.problem) is not None:
+        for problem in statement.problems:
             detail = f"expected {problem.expected}, found {problem.found}; sudo goes on after it"
             yield path_gap(place.path, "malformed", detail, line=problem.line)
         if not isinstance(statement.content, Include):

@@ -114,10 +114,15 @@ FAULTY: dict[str, str] = {
     "a command without its path": "a ALL = ls\n",
     "an alias in small letters": "User_Alias people = a\n",
     "a reserved word as an alias": "User_Alias ALL = a\nHost_Alias TIMEOUT = b\n",
+    "an alias twice, and a fault behind it": "User_Alias A = a\nUser_Alias A = b \\\n : B = x y\nc ALL = ALL\n",
     "an alias twice": "User_Alias A = a\nUser_Alias A = b : B = c\nUser_Alias B = d\n",
     "what is left of aliases": "User_Alias A = x y\nUser_Alias B = x,\nUser_Alias C = x : D = \n",
     "a colon at the end": "a ALL = /bin/a :\nb ALL = /bin/a : : web = /bin/b\n",
     "a fault after the colon": "a ALL = /bin/a : web = foo\nb ALL = /bin/a : web = foo, /bin/b\n",
+    "two faults in one rule, each on a line of its own": (
+        "a ALL = /bin/a : web = foo : \\\n db = /bin/b : \\\n www = (root /bin/c\nb ALL = ALL\n"
+        "c ALL = /bin/a : web = (:op : \\\n -:x \\\n y\n"
+    ),
     "an open bracket": "a ALL = (root /bin/a\nb ALL = (root : ) /bin/b\nc ALL = ALL\n",
     "a string that is not closed": 'Defaults passprompt="x\na ALL = ALL\n"b ALL = ALL\nc ALL = ALL\n',
     "an empty string": 'Defaults passprompt=""\n"" ALL = ALL\n',

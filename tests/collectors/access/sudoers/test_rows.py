@@ -101,6 +101,17 @@ def test_what_sudo_keeps_of_a_line_it_finds_fault_with_is_kept_beside_the_row_th
     ]
 
 
+def test_each_physical_line_on_which_sudo_finds_fault_with_a_rule_is_a_gap(tree: Tree) -> None:
+    tree.put(SUDOERS, "a ALL = /bin/a : web = foo : \\\n db = /bin/b : \\\n www = bar :\nb ALL = ALL\n")
+    assert [said(row, "kind", "line", "command", "hosts") for row in tree.collect()[0][1:]] == [
+        ("rule", 1, "/bin/a", ("ALL",)),
+        ("rule", 1, "/bin/b", ("db",)),
+        ("unparsed", 1, None, ()),
+        ("rule", 4, "ALL", ("ALL",)),
+    ]
+    assert tree.gaps() == [(SUDOERS, "malformed", 1), (SUDOERS, "malformed", 3)]
+
+
 @pytest.mark.parametrize("tail", ["b ALL = ALL \\\n", "b ALL = ALL \\"])
 def test_a_main_file_that_ends_in_a_continued_line_is_no_policy_at_all(tree: Tree, tail: str) -> None:
     tree.put(SUDOERS, "a ALL = ALL\n" + tail)
