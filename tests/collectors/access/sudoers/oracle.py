@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import subprocess
 from collections.abc import Iterator
@@ -23,14 +24,24 @@ _NO_COMMA = re.compile(r'("Defaults": \[\s*\])(?=\s*")')
 # sudo shows the faulty text below its message; that text may hold colons and numbers of its own
 _MESSAGE = re.compile(r"^(?:stdin|/[^\n:]*):(\d+):\d+: (.*)$", re.MULTILINE)
 _OF_SETTINGS = re.compile(r"defaults entry|no value specified|for option|does not take a value|invalid operator")
+# cvtsudoers and visudo compile each regular expression and refuse the line of a bad one (sudoers_strict); sudo
+# takes the line, and the command then matches nothing. What regerror(3) of glibc says, and sudo of its own:
+_OF_REGEX = re.compile(r"^(?:Invalid |Unmatched |Trailing backslash|Premature end of|[Rr]egular expression too)")
+# The same strictness; the line is read on all the same.
+_STRICT = re.compile(r"^sudoedit should not be specified with a path")
 _NUMBER = re.compile(r"(?:%:?)?#[0-9]+")
 # Two places where cvtsudoers 1.9.13 writes a pair into an array.
 _BARE_PAIR = re.compile(r'^(\s*)("(?:runchroot|runcwd|role|type)": .*?)(,?)$', re.MULTILINE)
 
 
+Message = tuple[int, str]
+"""The line that cvtsudoers names, and what it says of it."""
+
+
 def converted(text: str) -> tuple[Plain, list[int]]:
     """Return (what cvtsudoers makes of a text, or None, and the lines that it finds fault with)."""
-    return converted_file("-", text.encode("utf-8", "surrogateescape"))
+    plain, messages = _asked("-", text.encode("utf-8", "surrogateescape"))
+    return plain, _lines(messages)
 
 
 def _run(name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -55,13 +66,23 @@ def refusal(path: str) -> str:
     return done.stderr.decode("utf-8", "replace").split("\n")[0]
 
 
-def converted_file(path: str, data: bytes = b"") -> tuple[Plain, list[int]]:
+def converted_file(path: str) -> tuple[Plain, list[int]]:
     """Return what `converted` does, of a file and those that it includes."""
+    plain, messages = _asked(path)
+    return plain, _lines(messages)
+
+
+def _lines(messages: list[Message]) -> list[int]:
+    return [line for line, _ in messages]
+
+
+def _asked(path: str, data: bytes = b"") -> tuple[Plain, list[Message]]:
     done = _run("cvtsudoers", "-c", "/dev/null", "-f", "json", path, data=data)
     said = done.stderr.decode("utf-8", "replace")
-    faults = [int(line) for line, message in _MESSAGE.findall(said) if not _OF_SETTINGS.search(message)]
+    messages = [(int(line), message) for line, message in _MESSAGE.findall(said)]
+    messages = [each for each in messages if not _OF_SETTINGS.search(each[1]) and not _STRICT.search(each[1])]
     if done.returncode != 0:
-        return None, faults
+        return None, messages
     printed = _BARE_PAIR.sub(r"\1{ \2 }\3", done.stdout.decode("utf-8", "surrogateescape"))
     printed = _NO_COMMA.sub(r"\1,", printed)
     found = json.loads(printed or "{}")  # of nothing it prints nothing
@@ -69,7 +90,7 @@ def converted_file(path: str, data: bytes = b"") -> tuple[Plain, list[int]]:
         "defaults": [_their_defaults(each) for each in found.get("Defaults", [])],
         "aliases": {kind: found.get(name, {}) for kind, name in _ALIASES.items()},
         "rules": [rule for each in found.get("User_Specs", []) for rule in _their_rules(each)],
-    }, faults
+    }, messages
 
 
 _ALIASES = {
@@ -114,25 +135,28 @@ def _their_rules(entry: Plain) -> Iterator[Plain]:
 
 def parsed(text: str) -> tuple[Plain, list[int]]:
     """Return what `converted` does, by our parser."""
-    statements = list(Parser(text, options=KNOWN).statements())
-    defined: set[tuple[str, str]] = set()
     aliases: dict[str, dict[str, Plain]] = {kind: {} for kind in _ALIASES}
     found: dict[str, Plain] = {"defaults": [], "aliases": aliases, "rules": []}
-    faults = [each.problem.line for each in statements if each.problem]
-    for statement in statements:
+    faults: list[int] = []
+    for statement in Parser(text, options=KNOWN).statements():
         content = statement.content
+        taken = _define(content, aliases) if isinstance(content, tuple) else None
+        # After a name that is taken sudo passes over the rest of the line, and over what is wrong with it.
+        faults += [each.line for each in statement.problems] if taken is None else [taken]
         if isinstance(content, UserSpec):
             found["rules"] += list(_our_rules(content))
         elif isinstance(content, Defaults):
             found["defaults"].append(_our_defaults(content))
-        elif isinstance(content, tuple):
-            for alias in content:
-                if (alias.kind, alias.name) in defined:
-                    faults.append(alias.line)
-                    break
-                defined.add((alias.kind, alias.name))
-                aliases[alias.kind][alias.name] = _our_alias(alias)
     return found, sorted(faults)
+
+
+def _define(content: tuple[Alias, ...], aliases: dict[str, dict[str, Plain]]) -> int | None:
+    """Add aliases up to the first whose name is taken, and return the line of that one."""
+    for alias in content:
+        if alias.name in aliases[alias.kind]:
+            return alias.line
+        aliases[alias.kind][alias.name] = _our_alias(alias)
+    return None
 
 
 def _our_alias(alias: Alias) -> Plain:
@@ -243,16 +267,26 @@ def _our_setting(setting: Setting) -> Plain:
 
 def differences(text: str, *parts: str) -> list[str]:
     """Return where cvtsudoers and we disagree about a text, or about parts of it; nothing if they agree."""
-    theirs, their_faults = converted(text)
-    ours, our_faults = parsed(text)
-    if sorted(set(their_faults)) != sorted(set(our_faults)):
-        return [f"faults: theirs {sorted(set(their_faults))}, ours {sorted(set(our_faults))}"]
+    theirs, messages = _asked("-", text.encode("utf-8", "surrogateescape"))
+    ours, our_lines = parsed(text)
+    end = _end_of_comparison(text, messages)
+    their_faults, our_faults = (sorted({each for each in of if each < end}) for of in (_lines(messages), our_lines))
+    if their_faults != our_faults:
+        return [f"faults: theirs {their_faults}, ours {our_faults}"]
     if theirs is None:
         return []
     _reconcile(theirs["rules"], ours["rules"])
     return [
         f"{part}: theirs {theirs[part]}, ours {ours[part]}" for part in parts or theirs if theirs[part] != ours[part]
     ]
+
+
+def _end_of_comparison(text: str, messages: list[Message]) -> float:
+    """Return the line from which on cvtsudoers reads another text, as it refuses a regular expression there."""
+    strict = [line for line, message in messages if _OF_REGEX.search(message)]
+    if not strict:
+        return math.inf
+    return max(each.line for each in Parser(text, options=KNOWN).statements() if each.line <= strict[0])
 
 
 def _reconcile(theirs: list[Plain], ours: list[Plain]) -> None:

@@ -39,6 +39,12 @@ def test_visudo_refuses_the_same_texts_and_names_the_same_first_line(story: str,
     assert (accepted, first) == (not faults, min(faults, default=None))
 
 
+def test_cvtsudoers_is_stricter_than_sudo_with_a_bad_regular_expression_and_with_the_path_of_sudoedit() -> None:
+    text = "a ALL = /bin/sudoedit\nb = = c\nd ALL = ^/bin/($\ne = = f\n"
+    assert (converted(text)[1], parsed(text)[1]) == ([2, 3, 4], [2, 4])
+    assert differences(text) == []
+
+
 def test_includes_within_each_other_end_where_sudo_ends_them(tree: Tree) -> None:
     tree.put("/etc/sudoers", "@include 0\n")
     for number in range(200):
