@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from agent.process import start
+from agent.interrupts import end_quietly
 
 if __name__ == "__main__":
+    end_quietly()
+    from agent.process import start
+
     sys.exit(start())

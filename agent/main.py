@@ -26,7 +26,8 @@ COMMANDS = {
     "prune": "remove stored rows past their retention; statements stay",
 }
 
-EPILOG = """exit codes: 0 fine, 1 the evidence is bad, 2 wrong use, 3 could not run or incomplete
+EPILOG = """exit codes: 0 fine, 1 the evidence is bad, 2 wrong use, 3 could not run or incomplete,
+            4 verify: a required witness or timestamp is missing
 Each command explains itself with --help. Manual: evidenced(1)."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agent.clocks import boot_id, boottime_ms, synchronised, wall_text
 from agent.collection.parent import collect
 from agent.collection.receiver import Collection, Progress, lines_of
-from agent.errors import CommandError
+from agent.errors import WRONG_USE, CommandError
 from agent.version import VERSION
 from collectors.contract import Table, header_of
 from collectors.platform.machine import identity_in
@@ -20,6 +20,9 @@ from collectors.reading.host import Host
 from evidence.log import EvidenceStore
 from evidence.reader import StoreReader
 from evidence.statement import Clock, Collected, Observation
+
+RECORDING = "host.toml"
+"""What makes a folder a recorded host."""
 
 NAME_LIMIT = 253  # RFC 1035, 2.3.4, without the root's dot
 
@@ -36,6 +39,11 @@ class Target:
         """Return whether this is the running machine itself."""
         return os.path.realpath(self.root) == "/"
 
+    @property
+    def recorded(self) -> bool:
+        """Return whether this is a recorded host."""
+        return os.path.isfile(os.path.join(self.root, RECORDING))
+
     def open(self) -> Host:
         """Open the host; called in each child."""
         return open_host(self.root, self.secret)
@@ -43,9 +51,11 @@ class Target:
 
 def open_host(root: str, secret: bytes) -> Host:
     """Return a host: the machine itself, a folder with a root tree, or a recorded host (a folder with host.toml)."""
+    if not root:
+        raise CommandError("--root: expected a folder, found an empty text", WRONG_USE)
     if not os.path.isdir(root):
         raise CommandError(f"--root: {root}: expected a folder with a root tree or a recorded host, found none")
-    if not os.path.isfile(os.path.join(root, "host.toml")):
+    if not os.path.isfile(os.path.join(root, RECORDING)):
         return Host(root, secret=secret)
     try:
         return Host.recorded(root, secret=secret)

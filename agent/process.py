@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import signal
@@ -9,7 +10,9 @@ import sys
 from types import FrameType
 
 from agent.errors import COULD_NOT_RUN
+from agent.interrupts import raise_again
 from agent.main import main
+from agent.terminal import plainly
 
 
 class StoppedError(BaseException):
@@ -26,8 +29,8 @@ def start() -> int:
     if not _streams_are_open():
         sys.stderr.write("evidenced: standard output: expected an open file, found it closed\n")
         return COULD_NOT_RUN
-    _heed_signals()
     try:
+        _heed_signals()
         code = main(sys.argv[1:])
     except SystemExit as stop:  # argparse leaves so
         code = stop.code if isinstance(stop.code, int) else 0
@@ -46,8 +49,10 @@ def _speak_utf8() -> None:
     """
     if sys.getfilesystemencoding() != "utf-8":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  this program itself
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # PYTHONIOENCODING may name a set of characters without ✓
+    codecs.register_error("plainly", plainly)  # PYTHONIOENCODING may name a set of characters without ·
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plainly")
 
 
 def _streams_are_open() -> bool:
@@ -64,6 +69,7 @@ def _streams_are_open() -> bool:
 
 
 def _heed_signals() -> None:
+    raise_again()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `evidenced … | head` ends quietly, as other tools do
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:  # nohup(1) has it ignored

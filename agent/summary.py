@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agent.collection.receiver import Collection
-from agent.terminal import columns, printable, seconds, thousands
+from agent.terminal import columns, counted, printable, seconds, thousands
 from collectors.contract import Gap
 
 SOURCES_SHOWN = 3
@@ -36,10 +36,9 @@ def total_line(collections: Sequence[Collection], elapsed_ms: int) -> str:
     parts = [f"{states[state]} {state}" for state in ("complete", "partial", "failed", "unsupported") if states[state]]
     count = sum(len(each.rows) for each in collections)
     gaps = sum(sum(each.reasons.values()) for each in collections)
-    noun = "table" if len(collections) == 1 else "tables"
     return (
-        f"{len(collections)} {noun}: {', '.join(parts)} · {thousands(count)} rows · {thousands(gaps)} gaps · "
-        f"{seconds(elapsed_ms)}"
+        f"{counted(len(collections), 'table')}: {', '.join(parts)} · {counted(count, 'row')} · "
+        f"{counted(gaps, 'gap')} · {seconds(elapsed_ms)}"
     )
 
 

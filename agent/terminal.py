@@ -13,6 +13,8 @@ from typing import TextIO
 # Cc control, Cf format (bidi marks among them), Cs surrogate, Co private use, Cn unassigned, Zl and Zp line ends
 HARMFUL = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
+ASCII = {"·": "-", "…": "...", "→": "->"}
+
 
 def printable(text: str, limit: int = 200) -> str:
     """Return foreign text so that it cannot move the cursor, hide or reorder what stands around it."""
@@ -21,6 +23,17 @@ def printable(text: str, limit: int = 200) -> str:
         for each in text[: limit + 1]
     )
     return shown if len(text) <= limit else shown[:limit] + "…"
+
+
+def plainly(error: UnicodeError) -> tuple[str, int]:
+    """Handle a character that an output's encoding has no place for: in ASCII where that is usual, else escaped.
+
+    An error handler as `codecs.register_error` takes it.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(ASCII.get(each) or each.encode("ascii", "backslashreplace").decode() for each in text), error.end
 
 
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
@@ -39,6 +52,13 @@ def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) 
 def thousands(number: int) -> str:
     """Return a count as people read it."""
     return f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count with its noun: 1 entry, 2 entries, 1,000 rows."""
+    if number != 1:
+        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{thousands(number)} {noun}"
 
 
 def seconds(milliseconds: int) -> str:

@@ -14,13 +14,15 @@ import msgspec
 from agent.choosing import chosen
 from agent.collection.receiver import Collection
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from agent.labels import parse_labels
+from agent.news import news_of
 from agent.observing import Target, now, observation, read_tables, sealed, secret_of
 from agent.places import state_folder
 from agent.summary import gap_lines, table_lines, total_line
 from agent.terminal import Progress, printable
 from agent.version import VERSION
 from evidence.log import EvidenceStore
-from evidence.statement import Observation
+from evidence.statement import Collected, Observation
 
 EPILOG = """\
 A whole inventory of this host is shown and signed into the log. With --table, --json, --gaps or --root it is only
@@ -32,15 +34,15 @@ With one --table, --json prints its rows, one JSON object a line, exactly as the
 exit codes: 0 fine (gaps are shown), 2 wrong use, 3 a table failed, or with --strict any gap"""
 
 DURATION = re.compile(r"([1-9][0-9]{0,5})(h|d)")
-LABEL = re.compile(r"([a-z0-9_.:-]{1,64})=(.{1,200})")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
     parser.add_argument("--table", action="append", default=[], metavar="NAME", help="read this table only; repeatable")
-    parser.add_argument("--json", action="store_true", help="print rows as NDJSON, and nothing else, on stdout")
-    parser.add_argument("--gaps", action="store_true", help="print gaps as NDJSON, and nothing else, on stdout")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print rows as NDJSON, and nothing else, on stdout")
+    form.add_argument("--gaps", action="store_true", help="print gaps as NDJSON, and nothing else, on stdout")
     parser.add_argument("--root", default="/", metavar="DIR", help="read a mounted image or a recorded host instead")
     signing = parser.add_mutually_exclusive_group()
     signing.add_argument("--sign", action="store_true", default=None, help="append to the log in any case")
@@ -58,7 +60,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read, sign, show; return the exit code."""
     tables = chosen(options.table)
-    promise, labels = _promise(options.every), _labels(options.label)
+    promise, labels = _promise(options.every), parse_labels(options.label)
     quiet = options.json or options.gaps
     sign = _is_signed(options)
     state = state_folder(options.state)
@@ -70,16 +72,17 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
     elapsed_ms = round((time.monotonic() - started) * 1000)
-    signed = "Not signed: printed only.\n"
+    signed, news = "Not signed: printed only.\n", list[str]()
     try:  # signed first: a reader who goes away must not cost the evidence; and shown even if it cannot be signed
         if sign:
-            signed = _append(state, collections, seen, promise)
+            signed = _append(state, [sealed(each, promise) for each in collections], seen, news)
     finally:
         if options.gaps:
             _print_gaps(collections)
         elif options.json:
             _print_rows(collections)
         _print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
+        sys.stderr.writelines(news)
     if sign or not quiet:
         (sys.stderr if quiet else sys.stdout).write(signed)
     return _exit_code(collections, strict=options.strict)
@@ -96,10 +99,13 @@ def _is_signed(options: argparse.Namespace) -> bool:
     return sign
 
 
-def _append(state: str, collections: Sequence[Collection], seen: Observation, promise: int | None) -> str:
-    """Append the snapshot and return what to say about it."""
+def _append(state: str, collected: Sequence[Collected], seen: Observation, news: list[str]) -> str:
+    """Append the snapshot and return what to say about it; `news` is what the store has to say, come what may."""
     with EvidenceStore.open(state, machine=seen.machine if seen.observed == "live" else None, clock=now) as store:
-        entry = store.append_snapshot([sealed(each, promise) for each in collections], seen)
+        try:
+            entry = store.append_snapshot(collected, seen)
+        finally:
+            news += news_of(store.events, store.fingerprint, state)
         lines = [
             f"Signed as entry {entry.sequence} of {entry.origin}",
             f"  log {state}",
@@ -136,10 +142,15 @@ def _print_summary(
     if to_stderr:
         sys.stderr.write("\n".join((*missing[1:], "")) if missing else "")
         return
-    who = "as root" if seen.privileged else "as an ordinary user: much can be read by root only"
-    what = "this host" if target.live else f"image {printable(target.root)}"
-    head = f"evidenced {VERSION} · {printable(seen.name)} · {what}, read {who}"
+    head = f"evidenced {VERSION} · {printable(seen.name)} · {_what_was_read(target, privileged=seen.privileged)}"
     print("\n".join((head, "", *table_lines(collections), "", total_line(collections, elapsed_ms), *missing, "")))
+
+
+def _what_was_read(target: Target, *, privileged: bool) -> str:
+    if target.recorded:  # it tells everyone the same
+        return f"recorded host {printable(target.root)}"
+    who = "as root" if privileged else "as an ordinary user: much can be read by root only"
+    return f"{'this host' if target.live else f'image {printable(target.root)}'}, read {who}"
 
 
 def _exit_code(collections: Sequence[Collection], *, strict: bool) -> int:
@@ -155,16 +166,3 @@ def _promise(text: str | None) -> int | None:
     if not found:
         raise CommandError(f"--every: expected a number of hours or days such as 12h or 31d, found {text!r}", WRONG_USE)
     return int(found[1]) * {"h": 3600, "d": 86400}[found[2]]
-
-
-def _labels(texts: Sequence[str]) -> dict[str, str]:
-    labels = {}
-    for text in texts:
-        found = LABEL.fullmatch(text)
-        if not found or found[1] in labels or not text.isprintable():
-            raise CommandError(
-                f"--label: expected KEY=VALUE with a new key of a-z 0-9 _ . : - and plain text, found {text!r}",
-                WRONG_USE,
-            )
-        labels[found[1]] = found[2]
-    return labels

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from agent.errors import OK, CommandError
+from agent.news import news_of
 from agent.observing import Target, now, observation, secret_of
 from agent.places import state_folder
+from evidence.keys import KeyCard
 from evidence.log import EvidenceStore
 from evidence.reader import StoreReader
 
@@ -26,17 +29,28 @@ def run(options: argparse.Namespace) -> int:
     """Show, or rotate and show."""
     state = state_folder(options.state)
     if options.action == "rotate":
-        target = Target("/", secret_of(state, make=True))
-        seen = observation(target, {})
-        with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
-            store.rotate(seen)
+        _rotate(state)
         print("Rotated: the old key signed the new one, and both are in the log.")
-    with StoreReader(state) as reader:
-        card = reader.key_card()
-    if card is None:
-        raise CommandError("this host has no key yet; it is made by the first signature: evidenced inventory")
+    card = _card(state)
     print(f"fingerprint  {card.fingerprint}  (key {card.number} of this host)")
     print(f"openssh      {card.openssh}")
     print(f"hex          {card.hex}")
     print(f"vkey         {card.vkey}")
     return OK
+
+
+def _card(state: str) -> KeyCard:
+    with StoreReader(state) as reader:
+        card = reader.key_card()
+    if card is None:
+        raise CommandError("this host has no key yet; it is made by the first signature: evidenced inventory")
+    return card
+
+
+def _rotate(state: str) -> None:
+    _card(state)  # a mistyped folder must not become a state, with a key that nobody has ever used
+    seen = observation(Target("/", secret_of(state, make=True)), {})
+    with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
+        store.rotate(seen)
+        news = news_of(store.events, store.fingerprint, state)
+    sys.stderr.writelines(news)

@@ -7,10 +7,11 @@ import base64
 import json
 from collections.abc import Iterator
 
-from agent.choosing import NUMBER_DIGITS, entry_number
+from agent.choosing import NUMBER_DIGITS, chosen_log, entry_number
 from agent.errors import OK, WRONG_USE, CommandError
+from agent.event_words import in_words
 from agent.places import state_folder
-from agent.terminal import columns, printable, thousands
+from agent.terminal import columns, counted, printable
 from evidence import tree
 from evidence.predicates import Snapshot
 from evidence.reader import LogInfo, StoredEntry, StoreReader
@@ -39,10 +40,9 @@ def run(options: argparse.Namespace) -> int:
     """List, show or prove."""
     number = None if options.action is None else entry_number(options.action, options.number)
     with StoreReader(state_folder(options.state)) as reader:
-        logs = reader.logs()
-        log = _chosen(logs, options.log)
+        log = chosen_log(reader, options.log)
         if number is None:
-            lines = _listing(reader, logs, log, options)
+            lines = _listing(reader, log, options)
         else:
             if number >= log.size:
                 raise CommandError(f"expected an entry below {log.size}, found {number}", WRONG_USE)
@@ -58,26 +58,15 @@ def _last(text: str) -> int:
     return int(text)
 
 
-def _chosen(logs: list[LogInfo], wanted: str | None) -> LogInfo:
-    if not logs:
-        raise CommandError("there is no log yet; it is begun by the first signature: evidenced inventory")
-    for each in logs:
-        if each.id == wanted:
-            return each
-    if wanted is not None:
-        raise CommandError(f"--log: expected one of {', '.join(each.id for each in logs)}, found {wanted!r}", WRONG_USE)
-    return logs[-1]
-
-
-def _listing(reader: StoreReader, logs: list[LogInfo], log: LogInfo, options: argparse.Namespace) -> Iterator[str]:
+def _listing(reader: StoreReader, log: LogInfo, options: argparse.Namespace) -> Iterator[str]:
     first = max(0, log.size - options.last) if options.last > 0 else 0
     entries = reader.entries(log.id, first, log.size)
     if options.json:
         for each in entries:
             yield json.dumps(_facts(each), sort_keys=True)
         return
-    for each_log in logs:
-        yield f"log {each_log.id}: {thousands(each_log.size)} entries, key {each_log.keyid}"
+    for each_log in reader.logs():
+        yield f"log {each_log.id}: {counted(each_log.size, 'entry')}, key {each_log.keyid}"
     checkpoint = reader.signed_size(log.id)
     yield f"signed size {log.size}, root {base64.b64encode(checkpoint.root).decode()}"
     yield ""
@@ -98,12 +87,11 @@ def _says(entry: StoredEntry) -> str:
     if statement is None:
         return "damage has taken it; its leaf hash is kept"
     if not isinstance(statement, Snapshot):
-        extra = {key: value for key, value in statement.predicate.event.items() if key not in {"kind", "absence"}}
-        return printable(", ".join(f"{key} {value}" for key, value in sorted(extra.items()) if value is not None), 80)
+        return printable(in_words(statement.predicate.event))
     tables = statement.predicate.tables
     rows, gaps = sum(each.rows for each in tables), sum(each.gaps for each in tables)
     failed = sum(each.coverage == "failed" for each in tables)
-    text = f"{len(tables)} tables, {thousands(rows)} rows, {thousands(gaps)} gaps"
+    text = ", ".join((counted(len(tables), "table"), counted(rows, "row"), counted(gaps, "gap")))
     return text + (f", {failed} failed" if failed else "")
 
 
@@ -144,7 +132,7 @@ def _proved(reader: StoreReader, log: LogInfo, number: int, *, as_json: bool) ->
         }
         yield json.dumps(facts, sort_keys=True)
         return
-    yield f"entry {number} is in the tree of {checkpoint.size} entries that {log.keyid} signed"
+    yield f"entry {number} is in the tree of {counted(checkpoint.size, 'entry')} that {log.keyid} signed"
     yield f"leaf  {proof.leaf.hex()}"
     yield from (f"      {each}" for each in hashes)
     yield f"root  {root}"

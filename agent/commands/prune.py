@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import sys
 
 from agent.errors import OK, CommandError
+from agent.news import news_of
 from agent.observing import Target, now, observation
 from agent.places import state_folder
-from agent.terminal import thousands
+from agent.terminal import counted
 from evidence.log import EvidenceStore
 from evidence.reader import StoreReader
 
@@ -42,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
     before = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(days=options.days)
     with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
         removed = store.prune(before, seen)
-    print(f"Removed {thousands(removed)} blobs that only entries before {before:%Y-%m-%d} name.")
+        news = news_of(store.events, store.fingerprint, state)
+    sys.stderr.writelines(news)
+    print(f"Removed {counted(removed, 'blob')} that only entries before {before:%Y-%m-%d} name.")
     return OK
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from agent.choosing import chosen, entry_number
+from agent.choosing import check_names, chosen, chosen_log, entry_number
 from agent.errors import OK, WRONG_USE, CommandError
 from agent.observing import Target, now, observation, read_tables, sealed, secret_of
 from agent.places import state_folder
@@ -14,7 +14,7 @@ from agent.terminal import Progress
 from collectors.contract import Table
 from evidence import statement
 from evidence.predicates import Snapshot
-from evidence.reader import StoreReader
+from evidence.reader import LogInfo, StoreReader
 from evidence.statement import Context
 
 EPILOG = """\
@@ -28,7 +28,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
     parser.add_argument("--table", action="append", default=[], metavar="NAME", help="this table only; repeatable")
-    parser.add_argument("--entry", metavar="N", help="show entry N of the newest log")
+    parser.add_argument("--entry", metavar="N", help="show entry N of the log")
+    parser.add_argument("--log", metavar="ID", help="of this log (see evidenced log); default: the newest")
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
 
 
@@ -36,11 +37,13 @@ def run(options: argparse.Namespace) -> int:
     """Print the parts."""
     state = state_folder(options.state)
     if options.entry is None:
+        if options.log is not None:
+            raise CommandError("--log: expected an entry of that log to show, found none; add --entry", WRONG_USE)
         parts = _fresh(state, chosen(options.table))
     else:
         number = entry_number("--entry", options.entry)
         with StoreReader(state) as reader:
-            parts = list(_stored(reader, number, set(options.table)))
+            parts = list(_stored(reader, chosen_log(reader, options.log), number, options.table))
     for title, content in parts:
         sys.stdout.buffer.write(f"# {title}, {len(content)} bytes\n".encode() + content)
         if content and not content.endswith(b"\n"):
@@ -73,22 +76,20 @@ def _fresh(state: str, tables: list[Table]) -> list[tuple[str, bytes]]:
     return parts
 
 
-def _stored(reader: StoreReader, number: int, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+def _stored(reader: StoreReader, log: LogInfo, number: int, wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield the parts of an entry that is in the log."""
-    logs = reader.logs()
-    if not logs or number >= logs[-1].size:
-        raise CommandError(
-            f"--entry: expected an entry below {logs[-1].size if logs else 0}, found {number}", WRONG_USE
-        )
-    entry = reader.entry(logs[-1].id, number)
+    if number >= log.size:
+        raise CommandError(f"--entry: expected an entry below {log.size}, found {number}", WRONG_USE)
+    entry = reader.entry(log.id, number)
     if entry.statement is None or entry.payload is None:
         raise CommandError(f"entry {number} was lost to damage; only its leaf hash is kept")
+    tables = entry.statement.predicate.tables if isinstance(entry.statement, Snapshot) else ()
+    known = sorted(each.name for each in tables)
+    check_names("--table", wanted, known, f"entry {number} holds {', '.join(known) or 'no table'}")
     yield "statement", entry.payload
     subjects = entry.statement.subjects()
     named = [(f"blob {name}", digest) for name, digest in sorted(subjects.items())]
-    if isinstance(entry.statement, Snapshot):
-        tables = entry.statement.predicate.tables
-        named += [(f"header {each.name}", each.header) for each in tables if each.header is not None]
+    named += [(f"header {each.name}", each.header) for each in tables if each.header is not None]
     for title, digest in named:
         if wanted and title.split()[1].removesuffix(".gaps") not in wanted:
             continue

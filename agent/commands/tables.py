@@ -22,7 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the catalogue."""
-    tables = chosen(options.name)
+    tables = chosen(options.name, option="NAME")
     if options.json:
         for each in tables:
             print(msgspec.json.encode(header_of(each), order="sorted").decode())

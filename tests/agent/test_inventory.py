@@ -16,13 +16,14 @@ from agent.errors import CommandError
 from agent.main import COMMANDS
 from agent.places import state_folder
 from agent.summary import gap_lines
-from agent.terminal import Progress, printable
+from agent.terminal import Progress, counted, printable
 from collectors.access import users
 from collectors.contract import Gap
 from evidence.errors import CommitError
 from evidence.log import EvidenceStore
 from tests.agent.command_line import Evidenced
 
+HOSTS = Path(__file__).parent.parent.parent / "fixtures/hosts"
 SMALL = ("--table", "users", "--table", "host")
 
 
@@ -94,8 +95,15 @@ def test_a_promise_and_labels_are_signed(evidenced: Evidenced, state: Path) -> N
     [
         (("--table", "userz"), "did you mean users"),
         (("--every", "soon"), "such as 12h or 31d"),
-        (("--label", "Role=web"), "KEY=VALUE"),
-        (("--label", "a=1", "--label", "a=2"), "KEY=VALUE"),
+        (("--label", "role"), "expected KEY=VALUE"),
+        (("--label", "Role=web"), "a-z 0-9"),
+        (("--label", "a=1", "--label", "a=2"), "each key once"),
+        (("--label", "a="), "1 to 200 characters for a, found 0"),
+        (("--label", "a=" + "x" * 100_000), "1 to 200 characters for a, found 100000"),
+        (("--label", "A" * 100_000 + "=1"), "AAA…'"),
+        (("--label", "x" * 100_000), "xxx…'"),
+        (tuple(text for number in range(65) for text in ("--label", f"k{number}=v")), "at most 64 labels, found 65"),
+        (tuple(text for number in range(64) for text in ("--label", f"k{number}={'€' * 100}")), "at most 16384 bytes"),
         (("--label", "a=\x1b[31m", "--sign"), "plain text"),
         (("--label", "a=\udcff", "--sign"), "plain text"),
         (("--every", "1\u0663d"), "such as 12h or 31d"),
@@ -103,6 +111,8 @@ def test_a_promise_and_labels_are_signed(evidenced: Evidenced, state: Path) -> N
         (("--label", "a=1", "--no-sign"), "add --sign"),
         (("--stat", "x"), "unrecognized arguments"),
         (("--state", ""), "found an empty text"),
+        (("--root", ""), "--root: expected a folder, found an empty text"),
+        (("--json", "--gaps"), "not allowed with"),
         (("--root", "/proc/version"), "expected a folder"),
         (("--sign", "--no-sign"), "not allowed with"),
     ],
@@ -114,6 +124,7 @@ def test_wrong_use_is_one_clear_line_and_exit_2_or_3(
     assert ran.code in {2, 3}
     assert expected in ran.err
     assert "Traceback" not in ran.err
+    assert len(ran.err) < 1000
     assert ran.out == ""
 
 
@@ -146,11 +157,22 @@ def test_what_was_read_is_shown_although_it_cannot_be_signed(
     assert ran.err == "evidenced inventory: segments: expected a file on disk, found no space left on device\n"
 
 
-def test_the_source_that_failed_a_table_is_named(evidenced: Evidenced, tmp_path: Path) -> None:
-    ran = evidenced("inventory", "--root", tmp_path, "--table", "os_support")
-    assert ran.code == 3
-    assert "os_support: failed: its source could not be read: absent" in ran.out
-    assert "/usr/lib/os-release" in ran.out
+def test_the_source_that_failed_a_table_is_named() -> None:
+    why = "its source could not be read: absent"
+    gaps = [Gap("/etc/passwd", "absent"), Gap("users", "failed", why)]
+    failed = Collection(users.TABLE, gaps=gaps, failure=why, coverage="failed")
+    assert gap_lines([failed]) == [f"  users: failed: {why}", "  users  absent  1  /etc/passwd"]
+
+
+def test_a_host_that_does_not_say_what_it_is_has_gaps_and_no_failed_table(evidenced: Evidenced, tmp_path: Path) -> None:
+    ran = evidenced("inventory", "--root", tmp_path, "--table", "os_support", "--table", "users")
+    assert ran.code == 0
+    assert "2 tables: 2 partial · 0 rows · 2 gaps" in ran.out
+
+
+def test_a_recorded_host_is_shown_without_who_reads_it(evidenced: Evidenced) -> None:
+    ran = evidenced("inventory", "--root", HOSTS / "alpine", "--table", "users")
+    assert ran.lines[0].endswith(f" · recorded host {HOSTS / 'alpine'}")
 
 
 @pytest.mark.parametrize("make", ["file", "link", "open", "foreign"])
@@ -228,6 +250,17 @@ def test_help_names_every_command_and_each_explains_itself(evidenced: Evidenced)
         assert f"{name} " in ran.out
         assert text in ran.out
         assert evidenced(name, "--help").code == 0
+
+
+def test_the_table_that_may_have_been_meant_is_named_where_it_was_typed(evidenced: Evidenced) -> None:
+    ran = evidenced("tables", "userz")
+    assert ran.code == 2
+    assert ran.err == "evidenced tables: NAME: expected the name of a table, found 'userz'; did you mean users\n"
+
+
+def test_counts_agree_with_their_nouns() -> None:
+    assert [counted(number, "entry") for number in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
+    assert [counted(number, "row") for number in (0, 1, 1000)] == ["0 rows", "1 row", "1,000 rows"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("bogus",), ("--bogus",)])

@@ -14,6 +14,16 @@ import pytest
 PROGRAM = f"{sys.executable} -m agent"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQ5tCGNlmTnYbwQtK5n4hjDmJpTLnWxAkl3TPGdAYs5"
 
+TOP = Path(__file__).parent.parent.parent
+LOADED = """
+import runpy, sys
+slow, top, module = sys.argv[1:]
+sys.path[:0] = [slow, top]
+sys.argv[1:] = ["tables"]
+runpy.run_module(module, run_name="__main__")
+"""
+"""Runs a module as `python -m` does, with an argparse that takes a minute to load."""
+
 SLOW = """
 import os, sys, time
 from agent import choosing, process
@@ -68,7 +78,7 @@ def test_an_inventory_is_signed_although_its_output_cannot_be_written(tmp_path: 
     ran = shell(f"{PROGRAM} inventory --table users --sign --state {state} >/dev/full")
     assert ran.returncode == 3
     listing = shell(f"{PROGRAM} log --state {state}")
-    assert "1 tables" in listing.stdout
+    assert "1 table, " in listing.stdout
 
 
 def test_a_closed_stderr_does_not_become_a_file_that_is_written_to(tmp_path: Path) -> None:
@@ -96,10 +106,41 @@ def test_paths_are_the_same_bytes_in_any_locale(image: Path) -> None:
     assert other.stdout == plain.stdout
 
 
-def test_output_in_another_encoding_is_escaped_instead_of_breaking_off(image: Path) -> None:
-    ran = shell(f"{PROGRAM} inventory --root {image} --table users", PYTHONIOENCODING="ascii")
+def test_output_in_ascii_has_plain_signs_and_escapes_the_rest(image: Path) -> None:
+    (image / "etc/hostname").write_text("jörg\n", "utf-8")
+    ran = shell(f"{PROGRAM} inventory --root {image} --table users", LC_ALL="C", PYTHONIOENCODING="ascii")
     assert ran.returncode == 0
-    assert "\\xb7" in ran.stdout
+    assert ran.stdout.startswith("evidenced 0.1.0 - j\\xf6rg - image ")
+    assert ran.stdout.isascii()
+    assert "usage: evidenced COMMAND [OPTION...]" in shell(f"{PROGRAM} --help", PYTHONIOENCODING="ascii").stdout
+
+
+@pytest.mark.parametrize("module", ["agent", "evidenced"])
+def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback(module: str, tmp_path: Path) -> None:
+    (tmp_path / "argparse.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    package = tmp_path / "evidenced"
+    package.symlink_to(TOP / "packaging/wheel/evidenced")
+    program = subprocess.Popen(
+        [sys.executable, "-c", LOADED, tmp_path, TOP, module],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "loading\n"
+    program.send_signal(signal.SIGINT)
+    _, err = program.communicate(timeout=20)
+    assert (program.returncode, err) == (-signal.SIGINT, "")
+
+
+def test_ctrl_c_that_a_shell_ignores_for_a_job_in_the_background_stays_ignored() -> None:
+    program = (
+        "import signal as s; from agent import interrupts as i; i.end_quietly(); i.raise_again(); "
+        "print(s.getsignal(s.SIGINT).name)"
+    )
+    done = shell(f"trap '' INT; exec {sys.executable} -c '{program}'")
+    assert done.stdout == "SIG_IGN\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
