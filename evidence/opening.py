@@ -1,7 +1,8 @@
 """Deciding how a state goes on: with its log, or with a new one because the old one must not be continued.
 
 Local facts decide: the identity that was remembered, the key, the machine, the inode of the secret (a copy and a
-restored backup have another), the receipts. When a whole disk image is put back, only a hub or witness can tell.
+restored backup have another), the log's mark (a backup laid over the state brings an older one), the receipts. When
+a whole disk image is put back, only a hub or witness can tell.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from evidence import identity as identities
-from evidence import keyring, receipts, signed_size
+from evidence import keyring, mark, receipts, signed_size
 from evidence.entry import payload_of, statement_of
 from evidence.epochs import Plan, Why, finish, waiting_key
 from evidence.errors import DamageError
@@ -24,7 +25,7 @@ from evidence.note import Checkpoint
 from evidence.order import log_ids, origin_of
 from evidence.predicates import Event
 from evidence.quarantine import Finding
-from evidence.recovery import Recovered, TreeLostError, open_segments, recover
+from evidence.recovery import BehindError, Recovered, TreeLostError, open_segments, recover
 from evidence.scan import Place
 from evidence.scan import read as read_segment
 from evidence.state import Folder
@@ -62,11 +63,34 @@ def decide(layout: Layout, opening: Opening) -> Continued | Plan:
         return _new_key(layout, identity, "damaged", opening.machine)
     if None not in (identity.machine, opening.machine) and identity.machine != opening.machine:
         return _new_key(layout, identity, "cloned", opening.machine)
-    if secret is not None and identity.inode != identities.inode(layout.keys):
+    copied = secret is not None and identity.inode != identities.inode(layout.keys)
+    if copied or _laid_over(layout, identity):
         # A backup that was put back knows neither how far the log went nor how many epochs there were.
         return _new_key(layout, identity, "restored", opening.machine)
     identity = _remembered(layout, identity, opening.machine)
     return _with_log(layout, identity, key, opening)
+
+
+def _laid_over(layout: Layout, identity: Identity) -> bool:
+    """Return whether the log's mark stands beside another one, or is not the file that was made with the log."""
+    try:
+        log = layout.logs.folder(identity.log_id)
+    except FileNotFoundError:
+        return False
+    try:
+        sizes = mark.sizes(log)
+        return len(sizes) > 1 or (len(sizes) == 1 and not _is_original(layout, log, identity, sizes[0]))
+    finally:
+        log.close()
+
+
+def _is_original(layout: Layout, log: Folder, identity: Identity, size: int) -> bool:
+    try:
+        return mark.is_original(log, size)
+    except DamageError as error:
+        where = f"{identity.log_id}/{mark.name_of(size)}"
+        layout.quarantine.take(log, mark.name_of(size), Finding(part="identity", where=where, found=error.found))
+        return True
 
 
 def _identity(layout: Layout) -> Identity | None:
@@ -239,7 +263,12 @@ def _with_log(layout: Layout, identity: Identity, key: PrivateKey, opening: Open
     try:
         place = Place(segments, identity.origin, key, layout.quarantine)
         recovered = recover(log, place, key, opening.rows_of(identity.log_id), resume=opening.resume)
+        if signed_size.was_closed(log) and recovered.rows[-1].kind != ROTATED:  # by a state that came after this one
+            recovered.writer.close()
+            return _new_key(layout, identity, "restored", opening.machine)
         return _continued(layout, Continued(identity, key, recovered), next_epoch, segments)
+    except BehindError as error:
+        return _new_key(layout, identity, "restored" if error.checkpoint else "damaged", opening.machine)
     except TreeLostError as error:
         log.close()
         return msgspec.structs.replace(next_epoch, why="damaged", previous=error.checkpoint)

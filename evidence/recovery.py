@@ -6,7 +6,8 @@
 4. A whole frame behind the checkpoint stays: its checkpoint may have been seen by someone. It is written to a new
    file first, because a page that was read back after a failed sync may exist in memory alone.
 5. What is no whole frame behind the checkpoint is a torn tail, and is cut.
-6. The size is signed, if it is not yet.
+6. A log that went further by its mark is not continued.
+7. The size is signed, if it is not yet.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import contextlib
 import itertools
 import os
 from dataclasses import dataclass
+from typing import NoReturn
 
-from evidence import entry, scan, segment, signed_size
+from evidence import entry, mark, scan, segment, signed_size
 from evidence.errors import DamageError
 from evidence.index import Row
 from evidence.keys import PrivateKey
@@ -37,6 +39,10 @@ class TreeLostError(DamageError):
         self.checkpoint = checkpoint
 
 
+class BehindError(TreeLostError):
+    """The log went further than what is left of it: an older state was laid over this one, or its end is lost."""
+
+
 @dataclass(frozen=True)
 class Recovered:
     """A log that is open at its end, and the rows of all its entries."""
@@ -49,7 +55,7 @@ def recover(log: Folder, place: Place, key: PrivateKey, rows: list[Row], *, resu
     """Return a log ready to be appended to; `rows` are what the index holds of it, maybe none.
 
     `resume` goes on in the last segment; after a failed sync a new one is begun.
-    Raises: TreeLostError; OSError; NewerStateError. Damage is in quarantine when this returns.
+    Raises: BehindError; TreeLostError; OSError; NewerStateError. Damage is in quarantine when this returns.
     """
     checkpoint = read_checkpoint(log, place, key)
     rows = usable(rows, checkpoint)
@@ -60,12 +66,25 @@ def recover(log: Folder, place: Place, key: PrivateKey, rows: list[Row], *, resu
             raise
         reading = _read(place, checkpoint, [])  # the index may be what is wrong
     writer = LogWriter(log, place.origin, key, Frontier(each.leaf for each in reading.rows))
+    marks = mark.sizes(log)
+    if marks and marks[-1] > writer.size:
+        _close_behind(writer, checkpoint, marks[-1])
     if resume and reading.end is not None:
         writer.resume(*reading.end)
-    signed = checkpoint is not None and checkpoint.size == writer.size
+    signed = checkpoint is not None and checkpoint.size == writer.size and marks == [writer.size]
     if not signed or not signed_size.sshsig_fits(log, writer.checkpoint, key.public):
         writer.sign()
     return Recovered(writer, reading.rows)
+
+
+def _close_behind(writer: LogWriter, checkpoint: Checkpoint | None, reached: int) -> NoReturn:
+    """Sign what is left of a log whose checkpoint is lost, for the last time; it is a part of what was signed."""
+    try:
+        if checkpoint is None:
+            writer.sign()
+        raise BehindError(writer.origin, checkpoint, f"{writer.size} of {reached} entries")
+    finally:
+        writer.close()
 
 
 def _read(place: Place, checkpoint: Checkpoint | None, rows: list[Row]) -> _Reading:

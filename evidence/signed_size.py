@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 
-from evidence import note, sshsig
+from evidence import mark, note, sshsig
 from evidence.errors import DamageError, EvidenceError, FormatError, SignatureError
 from evidence.keys import PrivateKey, PublicKey
 from evidence.note import Checkpoint, Verifier
@@ -29,6 +29,7 @@ def write(log: Folder, checkpoint: Checkpoint, key: PrivateKey) -> None:
     all_together([partial(log.sync_staged, SSHSIG), partial(log.sync_staged, NAME)])
     log.publish(SSHSIG)
     log.publish(NAME)
+    mark.move(log, checkpoint.size)  # last: no crash leaves a mark ahead of what can be recovered
     log.sync()
 
 
@@ -86,6 +87,11 @@ def keep_copy(log: Folder) -> None:
     for name in (NAME, SSHSIG):
         with contextlib.suppress(FileNotFoundError):
             log.replace(name + _COPY, log.read(name, _LIMIT))
+
+
+def was_closed(log: Folder) -> bool:
+    """Return whether another log followed this one once."""
+    return log.facts(NAME + _COPY) is not None
 
 
 def restore(log: Folder, name: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,109 @@ def test_a_backup_that_was_put_back_does_not_fork_the_log(state: Path, tmp_path:
     append(state)
     assert [each["why"] for each in openings(state)] == ["first", "restored"]
     assert len({each["origin"].split("/")[1] for each in openings(state)}) == 2
+
+
+def laid_over_by_cp(backup: Path, state: Path) -> None:
+    subprocess.run(["cp", "-a", f"{backup}/.", str(state)], check=True)
+
+
+def laid_over_by_cp_that_unlinks(backup: Path, state: Path) -> None:
+    subprocess.run(["cp", "-a", "--remove-destination", f"{backup}/.", str(state)], check=True)
+
+
+def laid_over_by_tar(backup: Path, state: Path) -> None:
+    subprocess.run(f"tar -C '{backup}' -cf - . | tar -C '{state}' -xf -", shell=True, check=True)  # noqa: S602  our paths
+
+
+def mirrored(backup: Path, state: Path) -> None:
+    """Do what `rsync --archive --delete` does: what is the same by size and time is left alone, extra names go."""
+    for each in [path for path in state.rglob("*") if path.is_file()]:
+        was, now = backup / each.relative_to(state), each.stat()
+        if not was.exists():
+            each.unlink()
+        elif (was.stat().st_size, was.stat().st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+            shutil.copy2(was, each.with_name(".part"))
+            each.with_name(".part").replace(each)
+    for each in [path for path in state.rglob("*") if not (backup / path.relative_to(state)).exists()]:
+        shutil.rmtree(each, ignore_errors=True)
+    for each in [path for path in backup.rglob("*") if path.is_file()]:
+        if not (state / each.relative_to(backup)).exists():
+            shutil.copy2(each, state / each.relative_to(backup))
+
+
+Restore = Callable[[Path, Path], None]
+IN_PLACE: tuple[Restore, ...] = (laid_over_by_cp, laid_over_by_cp_that_unlinks, laid_over_by_tar, mirrored)
+
+
+def seen_by(state: Path) -> dict[str, Checkpoint]:
+    with EvidenceStore.read(str(state)) as reader:
+        return {each.id: reader.signed_size(each.id) for each in reader.logs()}
+
+
+@pytest.mark.parametrize("put_back", IN_PLACE)
+@pytest.mark.parametrize("entries", [1, 5])
+def test_a_backup_that_is_laid_over_the_state_does_not_fork_the_log(
+    state: Path, tmp_path: Path, put_back: Restore, entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment, "ROLL_BYTES", 6000)
+    subprocess.run(["cp", "-a", str(state), str(tmp_path / "backup")], check=True)
+    for _ in range(entries):
+        append(state)
+    (before,) = seen_by(state).values()
+    put_back(tmp_path / "backup", state)
+    assert append(state).sequence == 1
+    assert [each["why"] for each in openings(state)] == ["first", "restored"]
+    old, new = seen_by(state).values()
+    assert (old.origin, old.size) == (before.origin, before.size - entries)
+    assert openings(state)[1]["previous"]["size"] == old.size
+    assert new.origin.split("/")[1] != old.origin.split("/")[1]
+    with EvidenceStore.open(str(state), machine=HERE, clock=ticking()) as store:
+        store.check(SEEN)
+        assert [each.kind for each in store.events if each.kind == "log-opened"] == []
+    assert append(state).origin == new.origin
+
+
+@pytest.mark.parametrize("put_back", IN_PLACE)
+def test_a_backup_from_before_a_rotation_does_not_bring_the_old_key_back_to_work(
+    state: Path, tmp_path: Path, put_back: Restore
+) -> None:
+    subprocess.run(["cp", "-a", str(state), str(tmp_path / "backup")], check=True)
+    with EvidenceStore.open(str(state), machine=HERE, clock=ticking()) as store:
+        store.rotate(SEEN)
+    old_keys = {each.split("-")[0] for each in seen_by(state)}
+    put_back(tmp_path / "backup", state)
+    again = append(state)
+    assert again.sequence == 1
+    assert again.origin.split("/")[1] not in old_keys
+    assert openings(state)[-1]["why"] == "restored"
+
+
+def test_a_backup_from_before_a_lost_key_does_not_go_on_in_a_log_that_another_followed(
+    state: Path, tmp_path: Path
+) -> None:
+    subprocess.run(["cp", "-a", str(state), str(tmp_path / "backup")], check=True)
+    (state / "keys" / "agent.pem").unlink()
+    append(state)
+    laid_over_by_cp(tmp_path / "backup", state)
+    append(state)
+    assert [each["why"] for each in openings(state)] == ["first", "damaged", "restored"]
+
+
+def test_a_state_of_a_version_that_made_no_marks_goes_on(state: Path) -> None:
+    (mark,) = state.glob("logs/*/mark.*")
+    mark.unlink()
+    assert append(state).sequence == 3
+    assert [each.name for each in state.glob("logs/*/mark.*")] == ["mark.000000000004"]
+
+
+def test_a_log_whose_end_and_checkpoint_are_gone_together_is_not_continued(state: Path) -> None:
+    (segments,) = state.glob("logs/*/segments/*")
+    segments.write_bytes(segments.read_bytes()[:-100])
+    (segments.parents[1] / "checkpoint").unlink()
+    (state / "index.sqlite").unlink()
+    assert append(state).sequence == 2  # behind the opening and the damage
+    assert [each["why"] for each in openings(state)] == ["first", "damaged"]
+    assert [each.size for each in seen_by(state).values()] == [2, 3]
 
 
 def test_a_receipt_for_more_than_the_log_holds_opens_a_new_epoch_that_names_it(state: Path) -> None:
