@@ -23,11 +23,14 @@ from evidence.index_file import IndexFile
 from evidence.keys import PrivateKey
 from evidence.layout import Layout
 from evidence.opening import Continued, Opening, decide
-from evidence.patrol import Patrol, blob_finding
+from evidence.patrol import Patrol, blobs_finding
+from evidence.quarantine import Finding
 from evidence.state import Folder
 from evidence.statement import Clock, Context, Observation
 from evidence.tree import leaf_hash
 
+_MAX_FINDINGS = 40
+"""Findings in one event: each names at most a segment's entries, and its details stay small enough for verify.py."""
 Payload = Callable[[Context], bytes]
 
 
@@ -135,19 +138,21 @@ class Journal:
         self.events.append(self.commit([blob], payload, _own(observation, self._machine)))
 
     def record_damage(self, observation: Observation) -> None:
-        """Sign what was found damaged, one event for each part."""
+        """Sign what was found damaged, an event for each part and, if it is a great deal, more."""
         reports = self.layout.quarantine.unrecorded()
         for part in sorted({each.part for each in reports.values()}):
             names = [name for name, each in reports.items() if each.part == part]
-            findings = [reports[name] for name in names]
-            self.record(
-                "damage",
-                {"count": sum(each.count for each in findings), "part": part},
-                {"findings": [msgspec.to_builtins(each) for each in findings]},
-                observation,
-            )
-            for name in names:
-                self.layout.quarantine.recorded(name)
+            for at in range(0, len(names), _MAX_FINDINGS):
+                self._record_findings(
+                    part, {name: reports[name] for name in names[at : at + _MAX_FINDINGS]}, observation
+                )
+
+    def _record_findings(self, part: str, reports: dict[str, Finding], observation: Observation) -> None:
+        findings = reports.values()
+        fields = {"count": sum(each.count for each in findings), "part": part}
+        self.record("damage", fields, {"findings": [msgspec.to_builtins(each) for each in findings]}, observation)
+        for name in reports:
+            self.layout.quarantine.recorded(name)
 
     @contextlib.contextmanager
     def committing(self) -> Iterator[None]:
@@ -206,7 +211,7 @@ class Journal:
 
     def _set_blob_aside(self, folder: Folder, name: str) -> None:
         """Move a damaged blob out of the way; the bytes are in hand, so nothing is lost."""
-        finding = msgspec.structs.replace(blob_finding(name, "other bytes than its name says"), count=0)
+        finding = msgspec.structs.replace(blobs_finding([name], "other bytes than its name says"), count=0)
         self.layout.quarantine.take(folder, name, finding)
 
 

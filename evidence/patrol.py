@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,9 +28,13 @@ from evidence.recovery import open_segments
 from evidence.scan import Place
 from evidence.state import Folder
 
+MAX_NAMES = 1000
+"""As many blobs as one report names."""
 BUDGET_BYTES = 8 * 1024 * 1024
 _POSITION = "patrol"
+_MISSING = "missing"
 _SIGNATURES_BYTES = 1024
+_NAME_BYTES = 64
 _PREFIXES = tuple(f"{each:02x}" for each in range(256))
 
 
@@ -56,10 +60,9 @@ class Patrol:
                 return
 
     def whole(self) -> None:
-        """Look at everything, also for blobs that are named and not there. Raises: OSError."""
+        """Look at everything. Raises: OSError."""
         for _, beat in self._beats():
             beat()
-        self._missing()
 
     def _start(self, names: list[str]) -> int:
         last = self.index.note(_POSITION)
@@ -75,6 +78,7 @@ class Patrol:
         for prefix in _PREFIXES:
             if prefix in there:
                 yield prefix, partial(self._blobs, prefix)
+        yield _MISSING, self._missing
 
     def _segments(self, log_id: str) -> Iterator[tuple[str, Callable[[], int]]]:
         with self._opened(log_id) as (_, segments):
@@ -152,17 +156,19 @@ class Patrol:
         try:
             return len(self.blobs.get(digest) or b"")
         except DamageError:
-            finding = blob_finding(digest, "other bytes than its name says")
+            finding = blobs_finding([digest], "other bytes than its name says")
             self.layout.quarantine.take(self.blobs.folder_of(digest), digest, finding)
             return 0
 
-    def _missing(self) -> None:
-        """Report blobs that entries name, that nobody pruned, and that are not there."""
+    def _missing(self) -> int:
+        """Report, once, blobs that entries name, that nobody pruned, and that are not there."""
         rows = list(prune.chained(all_rows(self.layout, self.index)))
         named = {digest for row in rows for digests in row.names().values() for digest in digests}
         explained = self._pruned(rows) | self.layout.quarantine.reported("blob")
-        for digest in sorted(named - explained - set(self.blobs.names())):
-            self.layout.quarantine.note(blob_finding(digest, "no file"))
+        gone = sorted(named - explained - set(self.blobs.names()))
+        for at in range(0, len(gone), MAX_NAMES):
+            self.layout.quarantine.note(blobs_finding(gone[at : at + MAX_NAMES], "no file"))
+        return _NAME_BYTES * len(named)
 
     def _pruned(self, rows: list[Row]) -> set[str]:
         gone: set[str] = set()
@@ -178,6 +184,7 @@ class Patrol:
             return prune.Details(digests=())
 
 
-def blob_finding(digest: str, found: str) -> Finding:
-    """Return the report of a blob that is not what or where it should be."""
-    return Finding(part="blob", where=f"blobs/{digest[:2]}/{digest}", found=found, count=1, names=(digest,))
+def blobs_finding(digests: Sequence[str], found: str) -> Finding:
+    """Return the report of blobs that are not what or where they should be, at most `MAX_NAMES`."""
+    where = f"blobs/{digests[0][:2]}/{digests[0]}" if len(digests) == 1 else "blobs"
+    return Finding(part="blob", where=where, found=found, count=len(digests), names=tuple(digests))

@@ -19,14 +19,13 @@ from evidence.state import Folder
 _REPORT = re.compile(r"([0-9]{4,9})\.(finding|recorded)\Z")
 _NUMBERED = re.compile(r"([0-9]{4,9})\.")
 _LIMIT = 16 * 1024 * 1024
-_MAX_NAMES = 1000
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing found damaged.
 
     `where` is relative to the state folder; `count` is how many entries, blobs or files were lost (0: all of it
-    was rebuilt), and `names` the first thousand of them.
+    was rebuilt), and `names` says which, for entries and blobs.
     """
 
     part: str
@@ -73,9 +72,9 @@ class Quarantine:
         return found
 
     def reported(self, part: str) -> set[str]:
-        """Return the names that reports of one part ever gave."""
+        """Return the names that reports of one part ever gave as lost."""
         reports = (self._read(name) for name in self._folder.names() if _REPORT.match(name))
-        return {name for each in reports if each.part == part for name in each.names}
+        return {name for each in reports if each.part == part and each.count for name in each.names}
 
     def recorded(self, name: str) -> None:
         """Remember that an event tells of a report."""
@@ -89,8 +88,7 @@ class Quarantine:
             if other == finding and not self._has_file(name):
                 return int(name.partition(".")[0])
         number = 1 + max((int(match[1]) for match in map(_NUMBERED.match, self._folder.names()) if match), default=0)
-        short = msgspec.structs.replace(finding, names=finding.names[:_MAX_NAMES])
-        self._folder.replace(f"{number:04d}.finding", restricted_json.encode(short) + b"\n")
+        self._folder.replace(f"{number:04d}.finding", restricted_json.encode(finding) + b"\n")
         return number
 
     def _has_file(self, report: str) -> bool:
