@@ -61,5 +61,9 @@ class CommitError(StateError):
     """What was handed over is not on disk for certain: it was not committed and may be tried again."""
 
 
+class UnreadableError(StateError):
+    """The disk refused to give what was asked for: nothing is known of it."""
+
+
 class DamageError(StateError):
     """Bytes of the state are not those that were written; the writer repairs and records it when it next opens."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evidence import entry, keyring, scan, signed_size
+from evidence import entry, identity, keyring, scan, signed_size
 from evidence.errors import DamageError
 from evidence.index import Row
 from evidence.index_file import IndexFile
@@ -19,7 +19,7 @@ def all_rows(layout: Layout, index: IndexFile) -> Iterator[tuple[str, list[Row]]
 
     A log whose rows cannot be had whole yields what there is.
     """
-    for log_id in log_ids(layout.logs):
+    for log_id in log_ids(layout.logs, identity.current_log(layout.keys)):
         log = layout.logs.folder(log_id)
         try:
             yield log_id, _rows(layout, index, log, log_id)

@@ -13,7 +13,7 @@ import os
 import msgspec
 
 from evidence import restricted_json
-from evidence.errors import DamageError, NewerStateError, UnsafeStateError
+from evidence.errors import DamageError, EvidenceError, NewerStateError, UnsafeStateError
 from evidence.state import Folder
 
 FORMAT = 1
@@ -65,6 +65,14 @@ def load(keys: Folder) -> Identity:
         return msgspec.convert(value, Identity)
     except msgspec.ValidationError:
         raise DamageError(where, f"an identity of format {FORMAT}", "another object") from None
+
+
+def current_log(keys: Folder) -> str | None:
+    """Return the log that goes on, None if that is not known. Raises: OSError."""
+    try:
+        return load(keys).log_id
+    except (FileNotFoundError, EvidenceError):
+        return None
 
 
 def save(keys: Folder, identity: Identity) -> None:

@@ -67,6 +67,7 @@ class _Contents:
 
     digests: set[str] = field(default_factory=set)
     hosts: dict[str, list[str]] = field(default_factory=dict)
+    """The logs that name each host, in their order."""
     summary: Summary = field(default_factory=Summary)
     entries: int = 0
     lost: int = 0
@@ -156,6 +157,7 @@ def _fill(
     for part in parts:
         _log(spool, part.log)
         _entries(spool, source, logs, part, contents)
+    _place_lost(contents, parts)
     blobs = write_blobs(spool, source, contents.digests)
     report = contents.summary.text(time_text(options.since), time_text(options.until), parts, blobs)
     spool.add("reports/summary.txt", report.encode())
@@ -203,6 +205,18 @@ def _entries(spool: Spool, source: PackSource, logs: Sequence[SignedLog], part: 
     if count:
         spool.end()
     contents.entries += count
+
+
+def _place_lost(contents: _Contents, parts: Sequence[Part]) -> None:
+    """Put a log of which damage left no entry beside the one that follows it, or the one before it."""
+    ids = [part.log.id for part in parts]
+    host_of = {log: name for name, logs in contents.hosts.items() for log in logs}
+    for at, log in enumerate(ids):
+        if log not in host_of:
+            around = (host_of.get(each) for each in (*ids[at + 1 :], *reversed(ids[:at])))
+            contents.hosts[next(each for each in around if each is not None)].append(log)
+    for logs in contents.hosts.values():
+        logs.sort(key=ids.index)
 
 
 def _runs(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:

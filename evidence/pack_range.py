@@ -68,6 +68,7 @@ class _Survey:
     before: dict[tuple[str, ...], Place] = field(default_factory=dict)
     pruned: list[tuple[Place, str]] = field(default_factory=list)
     damage: list[tuple[Place, str]] = field(default_factory=list)
+    lost: set[Place] = field(default_factory=set)
     earliest: datetime | None = None
     latest: datetime | None = None
 
@@ -109,8 +110,10 @@ def choose(source: PackSource, logs: Sequence[SignedLog], since: datetime, until
             _none_found(survey),
             "choose another period",
         )
-    main_first, main_last = _with_borders(logs, survey.first, survey.last)
+    main_first, main_last = _with_borders(logs, survey, survey.first, survey.last)
     extras = {place for place in survey.before.values() if place < main_first}
+    if not survey.before:  # nothing was read before the period, or damage took it: the logs themselves show which
+        extras.add(Place(0, 0))
     span = _span(logs, main_first, main_last, extras)
     named = _named(source, logs, {place for places in span.values() for place in places} | extras)
     extras |= set(_explaining(source, survey, named, main_last))
@@ -127,7 +130,9 @@ def _none_found(survey: _Survey) -> str:
 def _survey(source: PackSource, logs: Sequence[SignedLog], since: datetime, until: datetime) -> _Survey:
     survey = _Survey()
     for log in range(len(logs)):
+        lost = {Place(log, sequence) for sequence in range(logs[log].size)}
         for found in found_in(source, logs, log, 0, logs[log].size):
+            lost.discard(found.place)
             wall = moment(found.statement.predicate.clock.wall)
             survey.earliest = min(wall, survey.earliest or wall)
             survey.latest = max(wall, survey.latest or wall)
@@ -139,6 +144,7 @@ def _survey(source: PackSource, logs: Sequence[SignedLog], since: datetime, unti
             if isinstance(found.statement, Event) and found.statement.kind in (PRUNED, DAMAGE):
                 kind = survey.pruned if found.statement.kind == PRUNED else survey.damage
                 kind.append((found.place, found.statement.subjects()["event"]))
+        survey.lost |= lost
     return survey
 
 
@@ -149,17 +155,29 @@ def _readings(snapshot: Snapshot) -> list[tuple[str, ...]]:
     return [(host.observed, host.machine or host.name, name) for name in read]
 
 
-def _with_borders(logs: Sequence[SignedLog], first: Place, last: Place) -> tuple[Place, Place]:
-    """Return the range with one entry more on each side, where there is one; it may stand in another log."""
-    if first.sequence:
-        first = Place(first.log, first.sequence - 1)
-    elif first.log:
-        first = Place(first.log - 1, logs[first.log - 1].size - 1)
-    if last.sequence + 1 < logs[last.log].size:
-        last = Place(last.log, last.sequence + 1)
-    elif last.log + 1 < len(logs):
-        last = Place(last.log + 1, 0)
-    return first, last
+def _with_borders(logs: Sequence[SignedLog], survey: _Survey, first: Place, last: Place) -> tuple[Place, Place]:
+    """Return the range with one entry more on each side, where there is one; it may stand in another log.
+
+    A lost entry shows no time, so it is no border: the range goes on to the next one that does.
+    """
+    before, behind = _before(logs, first), _behind(logs, last)
+    while before is not None and before in survey.lost:
+        first, before = before, _before(logs, before)
+    while behind is not None and behind in survey.lost:
+        last, behind = behind, _behind(logs, behind)
+    return before or first, behind or last
+
+
+def _before(logs: Sequence[SignedLog], place: Place) -> Place | None:
+    if place.sequence:
+        return Place(place.log, place.sequence - 1)
+    return Place(place.log - 1, logs[place.log - 1].size - 1) if place.log else None
+
+
+def _behind(logs: Sequence[SignedLog], place: Place) -> Place | None:
+    if place.sequence + 1 < logs[place.log].size:
+        return Place(place.log, place.sequence + 1)
+    return Place(place.log + 1, 0) if place.log + 1 < len(logs) else None
 
 
 def _span(logs: Sequence[SignedLog], first: Place, last: Place, extras: set[Place]) -> dict[int, list[Place]]:

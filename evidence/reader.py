@@ -7,6 +7,7 @@ that a pruned blob is gone. Each entry is checked by the hash of its frame, and 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,7 +17,7 @@ from evidence import identity as identities
 from evidence import keyring, keys, layout, scan, segment, signed_size, tree
 from evidence.blobs import Blobs
 from evidence.entry import leaf_of, payload_of, statement_of
-from evidence.errors import DamageError, StateError
+from evidence.errors import DamageError, StateError, UnreadableError
 from evidence.keys import KeyCard, PublicKey
 from evidence.note import Checkpoint
 from evidence.order import is_log_id, log_ids, origin_of
@@ -92,12 +93,14 @@ class StoreReader:
         self._root.close()
 
     def logs(self) -> list[LogInfo]:
-        """Return the logs, oldest first; those whose checkpoint or key is lost are left out of no list: they raise.
+        """Return every log, oldest first, also one whose entries cannot be read.
 
-        Raises: DamageError.
+        Raises: DamageError naming a log whose checkpoint or key is lost: none is left out.
         """
+        with self._folder(layout.KEYS) as keys_folder:
+            current = None if keys_folder is None else identities.current_log(keys_folder)
         with self._folder(layout.LOGS) as logs:
-            ids = log_ids(logs) if logs is not None else []
+            ids = [] if logs is None else log_ids(logs, current)
         return [self._info(each) for each in ids]
 
     def _info(self, log_id: str) -> LogInfo:
@@ -108,8 +111,11 @@ class StoreReader:
         """Return the key that signs a log. Raises: DamageError."""
         with self._log(log_id) as log, self._folder(layout.KEYS) as folder:
             if folder is None:
-                raise DamageError(self._root.path, "the folder of keys", "none")
-            return keyring.public(folder, log, log_id.partition("-")[0])
+                raise DamageError(self._root.path, "the folder of keys", "none", _MEND)
+            try:
+                return keyring.public(folder, log, log_id.partition("-")[0])
+            except DamageError as error:
+                raise DamageError(f"log {log_id}", error.expected, error.found, _MEND) from None
 
     def protection(self, log_id: str) -> Literal["file"]:
         """Return how the private key of a log was kept: so far, always in a file."""
@@ -118,7 +124,11 @@ class StoreReader:
 
     def signed_size(self, log_id: str) -> Checkpoint:
         """Return the checkpoint of a log, verified. Raises: DamageError."""
-        return signed_size.parse(self.checkpoint(log_id), log_id, origin_of(log_id), self.public_key(log_id))
+        data, key = self.checkpoint(log_id), self.public_key(log_id)
+        try:
+            return signed_size.parse(data, f"{log_id}/{signed_size.NAME}", origin_of(log_id), key)
+        except DamageError as error:
+            raise DamageError(error.where, error.expected, error.found, _MEND) from None
 
     def checkpoint(self, log_id: str) -> bytes:
         """Return the signed note of a log as it stands. Raises: DamageError."""
@@ -126,7 +136,7 @@ class StoreReader:
             try:
                 return signed_size.read_note(log)
             except FileNotFoundError:
-                raise DamageError(log.where(signed_size.NAME), "a checkpoint", "none") from None
+                raise DamageError(log.where(signed_size.NAME), "a checkpoint", "none", _MEND) from None
 
     def sshsig(self, log_id: str) -> str:
         """Return the SSHSIG over the latest checkpoint's text as it stands. Raises: DamageError."""
@@ -134,7 +144,7 @@ class StoreReader:
             try:
                 return signed_size.read_sshsig(log)
             except FileNotFoundError:
-                raise DamageError(log.where(signed_size.SSHSIG), "a signature", "none") from None
+                raise DamageError(log.where(signed_size.SSHSIG), "a signature", "none", _MEND) from None
 
     def entries(self, log_id: str, start: int = 0, stop: int | None = None) -> Iterator[StoredEntry]:
         """Yield the entries of a range in order, none left out; a lost one has no envelope.
@@ -146,14 +156,14 @@ class StoreReader:
         stop = size if stop is None else min(stop, size)
         with self._segments(log_id) as segments:
             firsts = scan.firsts(segments)
-            for first, behind in zip(firsts, [*firsts[1:], size], strict=True):
+            for first, behind in itertools.pairwise([*firsts, size]):
                 if first <= start < min(behind, stop):
                     found = scan.read(segments, origin_of(log_id), first)
                     for at in range(start, min(behind, stop)):
                         yield _entry(found, at, segments)
                     start = min(behind, stop)
         if start < stop:
-            raise DamageError(log_id, f"entry {start}", "no segment that holds it", _MEND)
+            raise DamageError(f"log {log_id}", f"entry {start}", "no segment that holds it", _MEND)
 
     def entry(self, log_id: str, sequence: int) -> StoredEntry:
         """Return one entry. Raises: DamageError; StateError past the end."""
@@ -169,7 +179,7 @@ class StoreReader:
         signed = self.signed_size(log_id)
         leaves = [each.leaf for each in self.entries(log_id, 0, signed.size)]
         if tree.root(leaves) != signed.root:
-            raise DamageError(log_id, "entries that give the signed root", "others", _MEND)
+            raise DamageError(f"log {log_id}", "entries that give the signed root", "others", _MEND)
         return b"".join(leaves)
 
     def inclusion(self, log_id: str, sequence: int) -> Inclusion:
@@ -215,15 +225,14 @@ class StoreReader:
 
     @contextlib.contextmanager
     def _folder(self, name: str) -> Iterator[Folder | None]:
-        try:
-            folder = self._root.folder(name)
-        except FileNotFoundError:
-            yield None
-            return
-        try:
+        with self._readable(name), contextlib.ExitStack() as stack:
+            try:
+                folder = self._root.folder(name)
+            except FileNotFoundError:
+                yield None
+                return
+            stack.callback(folder.close)
             yield folder
-        finally:
-            folder.close()
 
     @contextlib.contextmanager
     def _log(self, log_id: str) -> Iterator[Folder]:
@@ -231,10 +240,8 @@ class StoreReader:
             if logs is None or not is_log_id(log_id) or logs.facts(log_id) is None:
                 raise StateError(self._root.path, f"a log {log_id}", "none", "see the list of logs")
             log = logs.folder(log_id)
-        try:
+        with self._readable(log_id), contextlib.closing(log):
             yield log
-        finally:
-            log.close()
 
     @contextlib.contextmanager
     def _segments(self, log_id: str) -> Iterator[Folder]:
@@ -243,13 +250,20 @@ class StoreReader:
                 segments = log.folder(SEGMENTS)
             except FileNotFoundError:
                 raise DamageError(log.where(SEGMENTS), "the folder of segments", "none", _MEND) from None
-        try:
+        with self._readable(log_id), contextlib.closing(segments):
             yield segments
-        finally:
-            segments.close()
+
+    @contextlib.contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Make a refusal of the disk one of our errors."""
+        try:
+            yield
+        except OSError as error:
+            where, found = self._root.where(name), (error.strerror or "an error").lower()
+            raise UnreadableError(where, "files that can be read", found, "see to the disk") from error
 
 
-_MEND = "whatever is appended next mends what can be mended, and records it"
+_MEND = "evidenced inventory mends what can be mended, and records it"
 
 
 def _entry(found: scan.Segment, at: int, segments: Folder) -> StoredEntry:
