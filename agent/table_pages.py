@@ -17,7 +17,8 @@ Everything that is collected. This page is printed by `evidenced tables --markdo
 Every table has a **coverage** (`complete`, `partial` with gaps, `failed`, `unsupported` on this kind of host,
 `disabled`), and what could not be read stands in its gaps with a reason. **K** marks the key: no two rows of one
 collection agree in it. A column with `?` may be null: absent, which is neither empty nor zero. **P** marks data about
-people; see docs/privacy.md.
+people; see docs/privacy.md. The tables of the one sweep of all local file systems share its time: each says an equal
+part of it as its own.
 
 | table | what a row is | read every |
 | --- | --- | --- |

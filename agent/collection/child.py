@@ -27,26 +27,25 @@ Failure = tuple[str, str]
 def run_tables(host: Host, tables: Sequence[Table], writer: FrameWriter, limits: Limits) -> None:
     """Send the frames of each table in turn; one that breaks is `failed`, and the next is run.
 
-    Tables that want the sweep share one walk; what it takes is counted with the first of them.
+    Tables that want the sweep share one walk, and the time it takes: whichever comes first is not the slow one.
     """
-    interests = [each.sweep for each in tables if each.sweep is not None]
+    walk = _Walk(host, [each.sweep for each in tables if each.sweep is not None])
     for table in tables:
         writer.send(b"T", table.name.encode())
         meter = _Meter(host)
-        failure = _send_items(host, table, interests, writer, limits)
+        failure = _send_items(host, table, walk, writer, limits)
         if failure is not None:
             writer.send(b"F", msgspec.json.encode({"coverage": failure[0], "text": failure[1][:FAILURE_LIMIT]}))
-        writer.send(b"E", msgspec.json.encode(meter.cost()))
+        cost = meter.cost()
+        writer.send(b"E", msgspec.json.encode(cost if table.sweep is None else walk.shared(cost)))
 
 
-def _send_items(
-    host: Host, table: Table, interests: Sequence[Interest], writer: FrameWriter, limits: Limits
-) -> Failure | None:
+def _send_items(host: Host, table: Table, walk: _Walk, writer: FrameWriter, limits: Limits) -> Failure | None:
     """Send rows and gaps of one table; return why it failed, or None."""
     sent = _Sent(table.name, limits, writer)
     try:
-        if table.sweep is not None and host.swept is None:
-            prepare(host, interests)
+        if table.sweep is not None:
+            walk.prepare()
         for item in table.collect(host):
             sent.take(item)
     except UnsupportedError as error:
@@ -126,6 +125,38 @@ class _Meter:
             peak_kib=max(own, workers),
             files=self._host.cost.files - self._files,
             bytes=self._host.cost.bytes - self._bytes,
+        )
+
+
+class _Walk:
+    """The one walk of a child's tables, prepared by whichever of them comes first and paid for by all."""
+
+    def __init__(self, host: Host, interests: Sequence[Interest]) -> None:
+        self._host, self._interests = host, interests
+        self._unpaid = len(interests)
+        self._wall_ms = self._cpu_ms = 0
+        self._inside = (0, 0)
+        """Wall and CPU time of the walk that the table now read has on its own meter."""
+
+    def prepare(self) -> None:
+        """Walk, unless that is done."""
+        if self._host.swept is None:
+            meter = _Meter(self._host)
+            prepare(self._host, self._interests)
+            walk = meter.cost()
+            self._inside = self._wall_ms, self._cpu_ms = walk.wall_ms, walk.cpu_ms
+
+    def shared(self, cost: Cost) -> Cost:
+        """Return a table's cost with its share of the walk; the shares add up to what the walk took."""
+        (inside_wall_ms, inside_cpu_ms), self._inside = self._inside, (0, 0)
+        wall_ms, cpu_ms = self._wall_ms // self._unpaid, self._cpu_ms // self._unpaid
+        self._unpaid -= 1
+        self._wall_ms -= wall_ms
+        self._cpu_ms -= cpu_ms
+        return msgspec.structs.replace(
+            cost,
+            wall_ms=max(0, cost.wall_ms - inside_wall_ms) + wall_ms,
+            cpu_ms=max(0, cost.cpu_ms - inside_cpu_ms) + cpu_ms,
         )
 
 

@@ -14,11 +14,13 @@ from typing import Annotated
 
 import pytest
 
+from agent.collection import child
 from agent.collection.limits import MIB, Limits
 from agent.collection.parent import collect
 from agent.collection.receiver import Collection
 from collectors.contract import CollectionError, Gap, Row, Table, UnsupportedError, means
 from collectors.reading.host import Host
+from collectors.reading.sweep import Interest, prepare
 
 Run = Callable[..., list[Collection]]
 CANARY = "canary-7f3a"
@@ -98,6 +100,30 @@ def test_a_collector_says_itself_that_it_does_not_apply_or_cannot_be(run: Run, e
     assert only.coverage == coverage
     assert only.failure == str(error)
     assert [gap.reason for gap in only.gaps] == [coverage]
+
+
+def test_the_tables_of_the_one_sweep_share_the_time_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(host: Host, interests: Sequence[Interest]) -> None:
+        time.sleep(0.9)
+        prepare(host, interests)
+
+    def own(seconds: float) -> Callable[[Host], Iterator[Row | Gap]]:
+        def act(_host: Host) -> Iterator[Row | Gap]:
+            time.sleep(seconds)
+            yield Fact(name="a")
+
+        return act
+
+    monkeypatch.setattr(child, "prepare", slow)
+    tables = [
+        Table(name, Fact, key=("name",), reads=(), collect=own(seconds), sweep=Interest(name))
+        for name, seconds in (("one", 0), ("two", 0.3), ("three", 0))
+    ]
+    costs = [each.cost.wall_ms for each in collect(tables, lambda: Host(str(tmp_path), secret=b"test"))]
+    assert 300 <= costs[0] < 900
+    assert costs[1] >= 600
+    assert costs[2] >= 300
+    assert sum(costs) >= 1200
 
 
 def test_an_unreadable_source_fails_the_table_without_its_path_in_the_reason(run: Run) -> None:
