@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
 
 from agent.errors import WRONG_USE, CommandError
 from evidence.predicates import Snapshot
@@ -40,13 +41,45 @@ def _parse(option: str, text: str) -> tuple[dt.datetime, dt.datetime]:
     )
 
 
-def whole(reader: StoreReader) -> tuple[dt.datetime, dt.datetime]:
-    """Return the period from the first snapshot to the last, which is what a log by itself can speak about."""
-    statements = (entry.statement for log in reader.logs() for entry in reader.entries(log.id))
-    walls = [each.predicate.clock.wall for each in statements if isinstance(each, Snapshot)]
+@dataclass(frozen=True)
+class Span:
+    """What the log by itself can speak about."""
+
+    first: dt.datetime
+    """The first snapshot."""
+    behind: dt.datetime
+    """The first instant after the last snapshot."""
+    tables: tuple[dt.datetime, ...]
+    """When each table of each host was read for the first time, an attempt that failed aside."""
+
+    def complete_from(self, since: dt.datetime, until: dt.datetime) -> dt.datetime | None:
+        """Return from when on all tables of a period had been read, if that is later than it begins; else None."""
+        late = [each for each in self.tables if since < each < until]
+        return max(late, default=None)
+
+
+def span_of(reader: StoreReader) -> Span:
+    """Return what the snapshots of all logs span."""
+    walls: list[str] = []
+    tables: dict[tuple[str, str], str] = {}
+    for statement in (entry.statement for log in reader.logs() for entry in reader.entries(log.id)):
+        if not isinstance(statement, Snapshot):
+            continue
+        wall = statement.predicate.clock.wall
+        walls.append(wall)
+        for each in statement.predicate.tables:
+            if each.coverage != "failed":
+                place = (statement.predicate.host.name, each.name)
+                tables[place] = min(wall, tables.get(place, wall))
     if not walls:
         raise CommandError("the log holds no snapshot yet; run: evidenced inventory")
-    return _instant(min(walls)), _instant(max(walls)) + MILLISECOND
+    return Span(_instant(min(walls)), _instant(max(walls)) + MILLISECOND, tuple(map(_instant, tables.values())))
+
+
+def shown_instant(instant: dt.datetime) -> str:
+    """Return an instant as --since takes it."""
+    text = instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
 
 
 def _instant(wall: str) -> dt.datetime:

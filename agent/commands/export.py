@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import sys
 
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
-from agent.period import file_name, parse_since, parse_until, whole
+from agent.period import MILLISECOND, Span, file_name, parse_since, parse_until, shown_instant, span_of
 from agent.places import state_folder
-from agent.terminal import printable, thousands
+from agent.terminal import counted, printable
 from evidence.pack import PackSummary, export
 from evidence.reader import StoreReader
 
@@ -21,6 +22,7 @@ hand it out.
 exit codes: 0 written (what was pruned is left out), 2 wrong use, 3 not written, or what damage took is left out"""
 
 ORGANISATION_LIMIT = 100
+ENDINGS = (".tar.gz", ".tgz", ".tar")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--since", metavar="DAY", help="first day of the period")
     parser.add_argument("--until", metavar="DAY", help="last day of the period")
-    parser.add_argument("-o", "--output", metavar="FILE", help="pack to write; ends in .tar.gz or .tar")
+    parser.add_argument("-o", "--output", metavar="FILE", help="pack to write; ends in .tar.gz, .tgz or .tar")
     parser.add_argument("--org", metavar="NAME", help="organisation, as a label in the pack and in its name")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that stands there")
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
@@ -38,16 +40,22 @@ def run(options: argparse.Namespace) -> int:
     """Write the pack and say what is in it."""
     if options.org is not None and not (0 < len(options.org) <= ORGANISATION_LIMIT and options.org.isprintable()):
         raise CommandError(f"--org: expected 1 to {ORGANISATION_LIMIT} printable characters, found others", WRONG_USE)
+    if options.output is not None:
+        _check_output(options.output)
+    since, until = _bounds(options)
     with StoreReader(state_folder(options.state)) as reader:
-        since, until = _bounds(options)
-        if since is None or until is None:
-            first, behind = whole(reader)
-            since, until = since or first, until or behind
+        span = span_of(reader)
+        if since is not None and until is None and since >= span.behind:
+            found = f"the log's last snapshot of {shown_instant(span.behind - MILLISECOND)}"
+            raise CommandError(f"--since: expected a period with entries, found {found}", COULD_NOT_RUN)
+        since, until = since or span.first, until or span.behind
         if since >= until:
-            raise CommandError(f"expected a period that begins before it ends, found {since} to {until}", WRONG_USE)
+            found = f"{shown_instant(since)} to {shown_instant(until)}"
+            raise CommandError(f"expected a period that begins before it ends, found {found}", WRONG_USE)
         name = options.output or file_name(options.org or "host", since, until)
         summary = export(reader, name, since=since, until=until, organisation=options.org, overwrite=options.overwrite)
     _print(name, summary)
+    _warn(span, since, until)
     return COULD_NOT_RUN if summary.damaged or summary.lost else OK
 
 
@@ -57,15 +65,41 @@ def _bounds(options: argparse.Namespace) -> tuple[dt.datetime | None, dt.datetim
     return since, until
 
 
+def _check_output(name: str) -> None:
+    """Refuse what cannot become a pack before anything is read."""
+    if os.path.isdir(name):
+        raise CommandError(f"--output: {name}: expected a file to write, found a folder", WRONG_USE)
+    if not name.endswith(ENDINGS):
+        raise CommandError(f"--output: {name}: expected a name that ends in {', '.join(ENDINGS)}", WRONG_USE)
+
+
+def _warn(span: Span, since: dt.datetime, until: dt.datetime) -> None:
+    """Say so if a verifier cannot call the period complete, whatever is done with the pack."""
+    late = span.complete_from(since, until)
+    if late is None:
+        return
+    begins, from_when = shown_instant(since), shown_instant(late)
+    if since < span.first:
+        why = f"the period begins {begins}, the log {shown_instant(span.first)}"
+    else:
+        why = f"the period begins {begins}, and a table was first read {from_when}"
+    sys.stderr.write(
+        f"evidenced export: {why}: a verifier will call the period incomplete; it can be complete with "
+        f"--since {from_when}\n"
+    )
+
+
 def _print(name: str, summary: PackSummary) -> None:
-    print(f"{printable(name)}: {thousands(summary.size)} bytes")
+    print(f"{printable(name)}: {counted(summary.size, 'byte')}")
     print(f"  period   {summary.since} to {summary.until}")
-    print(f"  holds    {thousands(summary.entries)} entries, {thousands(summary.blobs)} blobs")
+    print(f"  holds    {counted(summary.entries, 'entry')}, {counted(summary.blobs, 'blob')}")
     print(f"  sha256   {summary.tar_sha256}  (of the tar stream; equal logs and options give an equal one)")
     for fingerprint in summary.fingerprints:
         print(f"  key      {fingerprint}")
-    for digests, what in ((summary.missing, "pruned or lost"), (summary.damaged, "damaged and left out")):
-        if digests:
-            sys.stderr.write(f"evidenced export: {thousands(len(digests))} blobs are {what}; the pack says so\n")
-    if summary.lost:
-        sys.stderr.write(f"evidenced export: {thousands(summary.lost)} entries are lost to damage; the pack says so\n")
+    for count, noun, what in (
+        (len(summary.missing), "blob", "pruned or lost"),
+        (len(summary.damaged), "blob", "damaged and left out"),
+        (summary.lost, "entry", "lost to damage"),
+    ):
+        if count:
+            sys.stderr.write(f"evidenced export: {counted(count, noun)} {'is' if count == 1 else 'are'} {what}\n")

@@ -91,7 +91,7 @@ def test_damage_in_what_is_exported_is_said_and_exits_3(evidenced: Evidenced, si
     blob.write_bytes(bytes(blob.stat().st_size))
     ran = evidenced("export", "-o", tmp_path / "pack.tar.gz", "--state", signed)
     assert ran.code == 3
-    assert "1 blobs are damaged and left out" in ran.err
+    assert "1 blob is damaged and left out" in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -110,7 +110,8 @@ def test_equal_logs_and_options_give_equal_tar_streams(evidenced: Evidenced, sig
         (("--since", "2026-W05-1"), 2, "--since: expected a day"),
         (("--since", "2026-01-31T07:00:00+05:00Z"), 2, "--since: expected a day"),
         (("--until", "9999-12-31"), 2, "--until: expected a day"),
-        (("--since", "2026-03-01", "--until", "2026-02-01"), 2, "begins before it ends"),
+        (("--since", "2026-03-01", "--until", "2026-02-01"), 2, "found 2026-03-01T00:00:00Z to 2026-02-02T00:00:00Z"),
+        (("--since", "2099-01-01"), 3, "--since: expected a period with entries, found the log's last snapshot of 20"),
         (("--org", ""), 2, "--org"),
         (("--org", "acme\x1b[31m"), 2, "--org"),
     ],
@@ -125,7 +126,49 @@ def test_a_period_that_cannot_be_is_one_clear_line(
     assert not (tmp_path / "pack.tar.gz").exists()
 
 
-@pytest.mark.parametrize("command", [("log",), ("export",), ("keys", "show"), ("log", "show", "0"), ("prune",)])
+@pytest.mark.parametrize("name", ["pack", "pack.zip", "pack.tar.xz", "."])
+def test_a_pack_is_written_to_a_file_whose_name_says_what_it_is(
+    evidenced: Evidenced, signed: Path, tmp_path: Path, name: str
+) -> None:
+    ran = evidenced("export", "-o", tmp_path / name, "--state", signed)
+    assert ran.code == 2
+    assert ("found a folder" if name == "." else "ends in .tar.gz, .tgz, .tar") in ran.err
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_a_period_that_begins_before_the_log_is_exported_with_a_warning(
+    evidenced: Evidenced, signed: Path, tmp_path: Path
+) -> None:
+    pack = tmp_path / "pack.tgz"
+    ran = evidenced("export", "--since", "2020-01-01", "-o", pack, "--state", signed)
+    assert ran.code == 0
+    (warning,) = ran.err.splitlines()
+    assert "the period begins 2020-01-01T00:00:00Z, the log 20" in warning
+    assert evidenced("verify", pack).code == 3
+    since = warning.rpartition("--since ")[2]
+    ran = evidenced("export", "--since", since, "-o", pack, "--overwrite", "--state", signed)
+    assert (ran.code, ran.err) == (0, "")
+    assert evidenced("verify", pack).code == 0
+
+
+def test_a_table_that_was_first_read_within_the_period_is_warned_of(
+    evidenced: Evidenced, signed: Path, tmp_path: Path
+) -> None:
+    pack = tmp_path / "pack.tar"
+    assert evidenced("inventory", "--table", "groups", "--sign", "--state", signed).code == 0
+    ran = evidenced("export", "-o", pack, "--state", signed)
+    assert ran.code == 0
+    assert "a table was first read" in ran.err
+    assert evidenced("verify", pack).code == 3
+    since = ran.err.rstrip().rpartition("--since ")[2]
+    assert evidenced("export", "--since", since, "-o", pack, "--overwrite", "--state", signed).err == ""
+    assert evidenced("verify", pack).code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("log",), ("export",), ("keys", "show"), ("keys", "rotate"), ("log", "show", "0"), ("prune",)],
+)
 def test_without_a_log_the_next_step_is_said(evidenced: Evidenced, state: Path, command: tuple[str, ...]) -> None:
     ran = evidenced(*command, "--state", state)
     assert ran.code == 3
@@ -180,6 +223,26 @@ def test_what_would_leave_is_what_the_entry_holds(evidenced: Evidenced, signed: 
     rows = [line for line in fresh.lines if '"shell"' in line and line.startswith('{"gecos')]
     assert rows
     assert set(rows) <= set(ran.lines)
+
+
+def test_a_table_that_an_entry_does_not_hold_is_wrong_use(evidenced: Evidenced, signed: Path) -> None:
+    ran = evidenced("show-payload", "--entry", "1", "--table", "userz", "--state", signed)
+    assert (ran.code, ran.out) == (2, "")
+    assert "did you mean users" in ran.err
+    ran = evidenced("show-payload", "--entry", "1", "--table", "packages", "--state", signed)
+    assert ran.code == 2
+    assert "entry 1 holds host, users" in ran.err
+    assert evidenced("show-payload", "--entry", "0", "--table", "users", "--state", signed).code == 2
+
+
+def test_entries_of_an_older_log_are_shown_by_its_name(evidenced: Evidenced, signed: Path) -> None:
+    older = evidenced("log", "--state", signed).lines[0].split()[1].rstrip(":")
+    before = evidenced("show-payload", "--entry", "1", "--state", signed)
+    assert evidenced("keys", "rotate", "--state", signed).code == 0
+    assert evidenced("show-payload", "--entry", "1", "--state", signed).code == 2
+    assert evidenced("show-payload", "--entry", "1", "--log", older, "--state", signed) == before
+    assert evidenced("show-payload", "--entry", "1", "--log", "other", "--state", signed).code == 2
+    assert evidenced("show-payload", "--log", older, "--state", signed).code == 2
 
 
 def test_showing_the_payload_writes_nothing(evidenced: Evidenced, state: Path) -> None:
