@@ -61,7 +61,8 @@ def collect(host: Host) -> Iterator[PrivilegedFile | Gap]:
     for each in found:
         digest: str | None = None
         try:
-            digest = sha256_of(host, each.path, each.facts)
+            mount = mounts.over(each.path)
+            digest = sha256_of(host, each.path, each.facts, mount="/" if mount is None else mount.target)
         except ReadError as error:
             yield error.gap()
         yield _row(each, digest, packages, names, mounts)

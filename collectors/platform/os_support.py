@@ -108,7 +108,11 @@ def bundled(os_id: str, version: str) -> tuple[Dates, str] | None:
 
 def collect(host: Host) -> Iterator[Support | Gap]:
     """Yield the one row; a release nobody has dates for is a gap, never "supported"."""
-    release = read_os_release(host)
+    try:
+        release = read_os_release(host)
+    except ReadError as error:  # nothing is wrong with the dates: what they are of is not known
+        yield error.gap()
+        return
     os_id, version = release.get("ID", "linux"), release.get("VERSION_ID", "")
     if not version:
         yield Gap(

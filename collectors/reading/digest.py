@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 LIMIT = 4 << 30
 
 
-def sha256_of(host: Host, path: str, seen: Facts, *, limit: int = LIMIT) -> str:
-    """Return the hex digest of the file that was seen at a path.
+def sha256_of(host: Host, path: str, seen: Facts, *, mount: str = "/", limit: int = LIMIT) -> str:
+    """Return the hex digest of the file that was seen at a path, in the file system mounted at `mount`.
 
     Raises: ReadError `changed_while_read` if another file stands there now, or it is written meanwhile;
     `truncated` if it is longer than `limit` bytes, since half a digest is none.
     """
-    with host.tree.place(path, follow=False, untrusted="/") as place:
+    with host.tree.place(path, follow=False, untrusted="/" if host.recording else mount) as place:
         if host.recording:
             host.recording.readable(path, path)
             if (told := host.recording.digest(path)) is not None:

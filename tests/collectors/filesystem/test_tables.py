@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_a_privileged_file_says_whose_rights_it_gives_and_what_it_would_run(root
         expected=None,
         mount_nosuid=None,
     )
+
+
+@needs_root
+def test_a_file_on_a_file_system_of_its_own_has_its_digest_too(root: Path) -> None:
+    (root / "opt").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", root / "opt"], check=True)
+    try:
+        write(root / "opt/su", "program", 0o4755)
+        rows, gaps = read(privileged_files.TABLE, Host(str(root), secret=b"secret"))
+    finally:
+        subprocess.run(["umount", root / "opt"], check=True)
+    assert gaps == []
+    assert [(row.path, row.sha256) for row in rows if isinstance(row, PrivilegedFile)] == [
+        ("/opt/su", hashlib.sha256(b"program").hexdigest())
+    ]
 
 
 @needs_root

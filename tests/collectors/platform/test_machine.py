@@ -209,6 +209,11 @@ def test_this_host_runs_in_what_systemd_detects() -> None:
     assert row.virtualization == told
 
 
+def test_without_os_release_the_support_is_a_gap_as_missing_accounts_are(tree: Callable[..., Host]) -> None:
+    (gap,) = os_support.collect(tree({}))
+    assert gap == Gap("/usr/lib/os-release", "absent")
+
+
 # -- os_support ------------------------------------------------------------------------------------------------------
 
 CSV = """version,codename,series,created,release,eol,eol-server,eol-esm
