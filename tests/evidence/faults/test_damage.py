@@ -231,6 +231,16 @@ def test_a_damaged_identity_is_made_again_from_the_key_and_its_log(state: Path, 
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_mark_is_made_again_and_its_log_goes_on(state: Path, damage: Damage) -> None:
+    was = entries(state)
+    (path,) = logs_of(state)[1].glob("mark.*")
+    said = damaged_then_opened(path, damage, state)
+    assert list(entries(state)) == list(was)
+    assert [(each["part"], each["count"]) for each in said] == [("identity", 0)] * (damage is not removed)
+    assert len(list(logs_of(state)[1].glob("mark.*"))) == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_secret_is_replaced_and_that_is_said(state: Path, damage: Damage) -> None:
     was = entries(state)
     said = damaged_then_opened(state / "keys" / "secret", damage, state)
