@@ -12,9 +12,8 @@ from agent.observing import Target, now, observation
 from agent.places import state_folder
 from agent.terminal import counted
 from evidence.log import EvidenceStore
+from evidence.prune import RETENTION_DAYS
 from evidence.reader import StoreReader
-
-RETENTION_DAYS = 400
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
