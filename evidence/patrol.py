@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -47,6 +47,8 @@ class Patrol:
     blobs: Blobs
     key: PrivateKey
     current: str
+    _known: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows by log, read once for all its segments."""
 
     def some(self, budget: int = BUDGET_BYTES) -> None:
         """Look at the next few MiB. Raises: OSError."""
@@ -99,11 +101,14 @@ class Patrol:
                 mended = scan.mend(found, stop, leaves, Place(segments, origin, own, self.layout.quarantine))
                 fresh = [entry.row_of(mended.frames[at], first) for at in range(first, stop)]
                 self.index.add(log_id, first, [*fresh, *rows[stop:]])
+                self._known.pop(log_id)
         return len(found.data)
 
     def _rows(self, log_id: str) -> list[Row]:
-        rows = self.index.rows(log_id)
-        return rows or dict(all_rows(self.layout, self.index)).get(log_id, [])
+        if log_id not in self._known:
+            rows = self.index.rows(log_id)
+            self._known[log_id] = rows or dict(all_rows(self.layout, self.index)).get(log_id, [])
+        return self._known[log_id]
 
     def _with_end(self, log_id: str, firsts: list[int]) -> list[int]:
         """Return where segments begin and, for a log that is closed, where the last one ends.
