@@ -99,12 +99,13 @@ def collect(host: Host) -> Iterator[SudoRule | Gap]:
     order, text = 0, 0
     defined: set[tuple[str, str]] = set()  # two sets, since sudo does not see what it ignores
     ignored: set[tuple[str, str]] = set()
+    last: dict[Place, tuple[int, int]] = {}
     for event in Walk(host, configuration, lambda: _host_name(host)).events(main):
         if isinstance(event, Gap):
             yield event
             continue
         for columns in (
-            _seen(event) if isinstance(event, Seen) else _line(event, ignored if event.place.ignored else defined)
+            _seen(event) if isinstance(event, Seen) else _line(event, ignored if event.place.ignored else defined, last)
         ):
             order, text = order + 1, text + _size(columns)
             if text > TEXT:
@@ -121,9 +122,14 @@ def _seen(event: Seen) -> Iterator[Columns]:
     yield _where(event.place, 0, 0) | {"kind": event.kind, "unparsed": event.unread} | known
 
 
-def _line(event: Line, defined: set[tuple[str, str]]) -> Iterator[Columns]:
-    for index, columns in enumerate(columns_of(event, defined), start=1):
-        row = _where(event.place, event.statement.line, index) | columns
+def _line(event: Line, defined: set[tuple[str, str]], last: dict[Place, tuple[int, int]]) -> Iterator[Columns]:
+    """Yield the rows of a statement; `last` holds the line and index of the last row of each file so far."""
+    number = event.statement.line
+    line, index = last.get(event.place, (0, 0))
+    for columns in columns_of(event, defined):
+        line, index = number, index + 1 if line == number else 1
+        last[event.place] = (line, index)
+        row = _where(event.place, number, index) | columns
         yield row | {"ignored": event.place.ignored or row["ignored"]}
 
 

@@ -118,7 +118,10 @@ Content = UserSpec | Defaults | Include | tuple[Alias, ...]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One logical line. With problems, `content` is what sudo keeps of it all the same, or None."""
+    """One logical line. With problems, `content` is what sudo keeps of it all the same, or None.
+
+    Two begin on the same physical line where sudo ends one at a `#`: in a last line without its end.
+    """
 
     line: int
     content: Content | None

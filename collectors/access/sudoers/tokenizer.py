@@ -36,7 +36,9 @@ class Tokenizer:
     def __init__(self, text: str, *, options: frozenset[str] = frozenset(OPTIONS)) -> None:
         # sudo reads line by line, ends each at a NUL, and adds the newline that the last may lack.
         lines = [line.partition("\0")[0] for line in text.split("\n")]
-        self._text = "\n".join(lines if not lines[-1] else [*lines, ""])
+        ended = not text or text.endswith("\n")
+        self._text = "\n".join(lines if ended else [*lines, ""])
+        self._unended = len(self._text) - (0 if ended else len(lines[-1]) + 1)  # where a line that lacks it begins
         self._options = options
         self._at = 0
         self._line = 1
@@ -109,8 +111,12 @@ class Tokenizer:
             return self._error("a line break in a string")
         return self._end_line(text)
 
-    def _on_comment(self, text: str, _begin: int) -> Token:
-        return self._end_line(text) if text.endswith("\n") else self._error("a number or a comment")
+    def _on_comment(self, text: str, begin: int) -> Token:
+        if text.endswith("\n"):
+            return self._end_line(text)
+        if begin >= self._unended:  # at the end of the file sudo takes a `#` alone for the end of a line, and reads on
+            return self._token("newline", text)
+        return self._error("a number or a comment")
 
     def _end_line(self, text: str) -> Token:
         token = self._token("newline", text)

@@ -8,10 +8,11 @@ import math
 import re
 import subprocess
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from collectors.access.sudoers.grammar import Parser
-from collectors.access.sudoers.model import Alias, Command, CommandSpec, Defaults, Member, Setting, UserSpec
+from collectors.access.sudoers.model import Alias, Command, CommandSpec, Defaults, Member, Setting, Statement, UserSpec
 from collectors.access.sudoers.rules import OPTIONS
 from tests.conftest import program
 
@@ -138,11 +139,11 @@ def parsed(text: str) -> tuple[Plain, list[int]]:
     aliases: dict[str, dict[str, Plain]] = {kind: {} for kind in _ALIASES}
     found: dict[str, Plain] = {"defaults": [], "aliases": aliases, "rules": []}
     faults: list[int] = []
-    for statement in Parser(text, options=KNOWN).statements():
+    statements = list(Parser(text, options=KNOWN).statements())
+    for statement, after in zip_longest(statements, statements[1:]):
         content = statement.content
         taken = _define(content, aliases) if isinstance(content, tuple) else None
-        # After a name that is taken sudo passes over the rest of the line, and over what is wrong with it.
-        faults += [each.line for each in statement.problems] if taken is None else [taken]
+        faults += _named(statement, taken, after)
         if isinstance(content, UserSpec):
             found["rules"] += list(_our_rules(content))
         elif isinstance(content, Defaults):
@@ -150,11 +151,24 @@ def parsed(text: str) -> tuple[Plain, list[int]]:
     return found, sorted(faults)
 
 
-def _define(content: tuple[Alias, ...], aliases: dict[str, dict[str, Plain]]) -> int | None:
-    """Add aliases up to the first whose name is taken, and return the line of that one."""
+def _named(statement: Statement, taken: Alias | None, after: Statement | None) -> list[int]:
+    """Return the lines that cvtsudoers names for the faults of a statement."""
+    if taken is not None:  # it passes over the rest of the line, and over what is wrong with it
+        lines = [taken.line]
+        at_end = isinstance(statement.content, tuple) and taken is statement.content[-1] and not statement.problems
+    else:
+        lines = [each.line for each in statement.problems]
+        at_end = bool(lines) and statement.problems[-1].found == "the end of the line"
+    if at_end and after is not None and after.line == lines[-1]:
+        lines[-1] -= 1  # the line ended at a `#` alone; sudo takes away the line end that it has not counted
+    return lines
+
+
+def _define(content: tuple[Alias, ...], aliases: dict[str, dict[str, Plain]]) -> Alias | None:
+    """Add aliases up to the first whose name is taken, and return that one."""
     for alias in content:
         if alias.name in aliases[alias.kind]:
-            return alias.line
+            return alias
         aliases[alias.kind][alias.name] = _our_alias(alias)
     return None
 
@@ -231,7 +245,8 @@ def _our_said(spec: CommandSpec) -> Iterator[tuple[str, Plain]]:
         yield _TAGS.get(tag, tag.lower()), on is not (tag == "EXEC")
     for name, value in spec.options.items():
         if name == "TIMEOUT":
-            yield "command_timeout", _seconds(value)
+            if seconds := _seconds(value):  # cvtsudoers does not show a time-out of nothing
+                yield "command_timeout", seconds
         elif name in ("ROLE", "TYPE"):
             if {"ROLE", "TYPE"} <= spec.options.keys():
                 yield name.lower(), value

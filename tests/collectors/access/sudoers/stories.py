@@ -104,6 +104,10 @@ TAKEN: dict[str, str] = {
     "an account that is named by digits and signs": "1st, a.b, a-b, a_b, a@b, a$, a/b, a+b, a%b, a*b, a;b ALL = ALL\n",
     "text that is not ASCII": "jürgen, 李 ALL = /opt/ß/ü -ö\n",
     "line ends of another system": "# a comment\r\nUser_Alias A = a, b\r\nDefaults env_reset\r\nA ALL = ALL\r\n",
+    "a setting that ends at a number sign, and a rule behind it, where the last line lacks its end": (
+        "a ALL = TIMEOUT=0 /bin/a\nDefaults lecture#5 b=list"
+    ),
+    "a line to be continued, and after it one that begins with a NUL and lacks its end": "a ALL = ALL \\\n\0",
     "a tab is a blank": "a\tALL\t=\t(\troot\t)\tNOPASSWD:\tALL\n",
     "SELinux role without a type": "a ALL = ROLE=r /bin/a, TYPE=t /bin/b, /bin/c\n",
 }
@@ -148,6 +152,8 @@ FAULTY: dict[str, str] = {
     "negation with a blank between": "! !a ALL = ALL\n",
     "an escape that sudo does not know": 'a ALL = /bin/a \\q\nb ALL = /bin/b \\"x\\"\n',
     "line ends of another system cost a command its rule": "a ALL = /bin/a\r\nb ALL = ALL\r\n",
+    "a rule before a comment that is none, where the last line lacks its end": "a ALL = ALL #-",
+    "the same where it does not": "a ALL = ALL #-\nb ALL = ALL #-\n",
     "a file that ends in a continued line": "a ALL = ALL\nb ALL = ALL \\\n",
     "greater and lesser": "a > b\n< ALL = ALL\n",
     "a host list without its commands": "a ALL\nb ALL =\nc ALL = ,\nd ALL = ALL,\n",

@@ -101,6 +101,19 @@ def test_what_sudo_keeps_of_a_line_it_finds_fault_with_is_kept_beside_the_row_th
     ]
 
 
+def test_a_rule_that_sudo_takes_is_not_hidden_by_what_looks_like_a_fault_behind_it(tree: Tree) -> None:
+    tree.put(SUDOERS, "@include more #-")
+    tree.put("/etc/more", "a ALL = ALL #-")
+    assert [said(row, "file", "kind", "line", "index", "ignored") for row in tree.collect()[0]] == [
+        (SUDOERS, "file", 0, 0, None),
+        (SUDOERS, "include", 1, 1, None),
+        ("/etc/more", "file", 0, 0, None),
+        ("/etc/more", "rule", 1, 1, None),
+        ("/etc/more", "unparsed", 1, 2, "syntax_error"),
+        (SUDOERS, "unparsed", 1, 2, "syntax_error"),
+    ]
+
+
 def test_each_physical_line_on_which_sudo_finds_fault_with_a_rule_is_a_gap(tree: Tree) -> None:
     tree.put(SUDOERS, "a ALL = /bin/a : web = foo : \\\n db = /bin/b : \\\n www = bar :\nb ALL = ALL\n")
     assert [said(row, "kind", "line", "command", "hosts") for row in tree.collect()[0][1:]] == [
