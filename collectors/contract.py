@@ -48,6 +48,7 @@ Reason = Literal[
     "unenumerable",  # the source answers questions but cannot be listed (a directory server, a command)
     "unknown_format",  # recognised, in a version or format that is not read yet
     "unsupported",  # there is no such thing on this kind of host
+    "untrusted",  # read, but the program it is for ignores it, since others may write to it or own it
 ]
 
 

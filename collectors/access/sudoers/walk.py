@@ -12,7 +12,7 @@ from collectors.access.sudoers.files import DEPTH, REFUSALS, Ignored, included, 
 from collectors.access.sudoers.grammar import Parser, is_unfinished
 from collectors.access.sudoers.model import Include, Statement
 from collectors.access.sudoers.source_text import text_of
-from collectors.contract import Gap, path_gap
+from collectors.contract import Gap, Reason, path_gap
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.facts import Content, Facts
 from collectors.reading.host import MIB, Host
@@ -109,7 +109,7 @@ class Walk:
         yield Seen(self._place(path, ignored or refusal), "file", content.facts)
         yield from gaps
         if refusal:
-            yield path_gap(path, "malformed", f"sudo leaves it out: {REFUSALS[refusal]}")
+            yield path_gap(path, _reason(refusal), f"sudo leaves it out: {REFUSALS[refusal]}")
         if unfinished:
             yield path_gap(path, "malformed", _UNFINISHED)
         if not self._open and (refusal or unfinished):
@@ -163,7 +163,7 @@ class Walk:
             return
         yield Seen(self._place(path, ignored or refusal), "folder", facts)
         if refusal:
-            yield path_gap(path, "malformed", f"sudo leaves the folder out: {REFUSALS[refusal]}")
+            yield path_gap(path, _reason(refusal), f"sudo leaves the folder out: {REFUSALS[refusal]}")
         for name in names:  # sorted by bytes, as sudo does with strcmp(3)
             yield self._entry(f"{path}/{name}", name, ignored or refusal)
 
@@ -192,3 +192,8 @@ class Walk:
 
     def _unsafe(self, facts: Facts, kind: Literal["file", "folder"]) -> Ignored | None:
         return unsafe(facts, kind, uid=self._configuration.uid, gid=self._configuration.gid)
+
+
+def _reason(refusal: Ignored) -> Reason:
+    """Return the reason of a gap about a file or folder that is left out for what it is or whose."""
+    return "not_regular" if refusal == "not_regular" else "untrusted"

@@ -123,7 +123,7 @@ def test_a_file_that_others_may_write_to_gives_nobody_anything(tree: Tree, mode:
     tree.put(SUDOERS, "@include /etc/more\n")
     tree.put("/etc/more", RULE.format("x"), mode=mode)
     assert [row.ignored for row in tree.rows()] == [reason]
-    assert tree.gaps() == ([("/etc/more", "malformed", None)] if reason else [])
+    assert tree.gaps() == ([("/etc/more", "untrusted", None)] if reason else [])
 
 
 def test_a_group_that_is_not_sudos_may_not_write(tree: Tree) -> None:
@@ -139,7 +139,7 @@ def test_a_folder_that_a_user_may_write_to_is_left_out_whole_and_what_is_in_it_i
     (tree.root / "home/u/d").chmod(0o777)
     assert users(tree) == ["z"]
     assert [row.ignored for row in tree.rows() if row.users == ("mallory",)] == ["world_writable"]
-    assert tree.gaps() == [("/home/u/d", "malformed", None)]
+    assert tree.gaps() == [("/home/u/d", "untrusted", None)]
 
 
 def test_another_owner_is_not_trusted(tree: Tree) -> None:
