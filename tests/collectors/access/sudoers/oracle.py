@@ -30,7 +30,7 @@ _OF_SETTINGS = re.compile(r"defaults entry|no value specified|for option|does no
 _OF_REGEX = re.compile(r"^(?:Invalid |Unmatched |Trailing backslash|Premature end of|[Rr]egular expression too)")
 # The same strictness; the line is read on all the same.
 _STRICT = re.compile(r"^sudoedit should not be specified with a path")
-_NUMBER = re.compile(r"(?:%:?)?#[0-9]+")
+_NUMBER = re.compile(r"(?:%:?)?#(-?[0-9]+)")
 # Two places where cvtsudoers 1.9.13 writes a pair into an array.
 _BARE_PAIR = re.compile(r'^(\s*)("(?:runchroot|runcwd|role|type)": .*?)(,?)$', re.MULTILINE)
 
@@ -185,7 +185,7 @@ def _our_member(member: Member, of: str) -> Plain:
 
 
 def _our_key(member: Member, of: str) -> str:
-    number = _NUMBER.fullmatch(member.name) is not None
+    number = _id(member.name) is not None
     if member.kind == "alias":
         return {"user": "useralias", "runas": "runasalias", "group": "runasalias", "host": "hostalias"}[of]
     if member.kind == "group":
@@ -201,7 +201,15 @@ def _our_value(member: Member) -> str | int:
     name = member.name
     if member.kind in ("group", "netgroup"):
         name = name[1:].removeprefix(":") if member.kind == "group" else name[1:]
-    return int(name[1:]) if _NUMBER.fullmatch(name) and member.kind in ("word", "group") else name
+    number = _id(name) if member.kind in ("word", "group") else None
+    return name if number is None else number
+
+
+def _id(name: str) -> int | None:
+    """Return the id that cvtsudoers shows for #id, %#id or %:#id: 32 bits, of which all set are none (sudo_strtoid)."""
+    found = _NUMBER.fullmatch(name)
+    number = int(found[1]) if found else -1
+    return number % 2**32 if -(2**31) <= number < 2**32 - 1 and number != -1 else None
 
 
 def _our_command(command: Command) -> Plain:

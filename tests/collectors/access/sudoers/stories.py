@@ -20,6 +20,9 @@ TAKEN: dict[str, str] = {
         "ADMINS SERVERS, CUNETS = (OP) ALL, !SHELLS\n"
     ),
     "a user may become the people of a database": "pete DB = /usr/bin/passwd [A-Za-z]*, !/usr/bin/passwd *root*\n",
+    "ids below nothing and too large": (
+        "a, #-379, #-2147483648, #-2147483649, #-1, #4294967294, #4294967295, #4294967296, %#-5, %:#-5 ALL = ALL\n"
+    ),
     "groups, ids, netgroups and groups of a directory": (
         '%wheel, %#10, %:Admins, %:#44, +ops, #1000, "%domain users", "+net group", "two words" ALL = ALL\n'
     ),

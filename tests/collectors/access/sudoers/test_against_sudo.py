@@ -12,7 +12,7 @@ from tests.collectors.access.sudoers.tree import Tree
 
 pytestmark = pytest.mark.needs_program("cvtsudoers", "visudo")
 
-SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("story", TAKEN)
