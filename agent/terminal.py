@@ -57,7 +57,7 @@ def thousands(number: int) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a count with its noun: 1 entry, 2 entries, 1,000 rows."""
     if number != 1:
-        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+        noun = noun[:-1] + "ies" if noun.endswith("ry") else noun + "s"  # entry, but key
     return f"{thousands(number)} {noun}"
 
 

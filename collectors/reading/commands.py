@@ -99,6 +99,7 @@ def _finish(command: Command, child: subprocess.Popen[bytes]) -> bytes:
     try:
         output, complaint = _output(command, child, until)
         ended = _ended(child, until)
+        complaint += _left(child)
     finally:
         _end(child)
     if not ended:
@@ -124,6 +125,17 @@ def _output(command: Command, child: subprocess.Popen[bytes], until: float) -> t
                 raise ReadError(command.source, "truncated", f"more than {command.output_limit} bytes of output")
             del complaint[_COMPLAINT:]
     return bytes(output), bytes(complaint)
+
+
+def _left(child: subprocess.Popen[bytes]) -> bytes:
+    """Return what stands on stderr now, without waiting for more."""
+    if child.stderr is None:
+        return b""
+    os.set_blocking(child.stderr.fileno(), False)
+    try:
+        return os.read(child.stderr.fileno(), _COMPLAINT)
+    except BlockingIOError:  # something it started has it open still
+        return b""
 
 
 def _taken(fd: int, into: bytearray) -> bool:

@@ -260,6 +260,7 @@ def test_the_table_that_may_have_been_meant_is_named_where_it_was_typed(evidence
 
 def test_counts_agree_with_their_nouns() -> None:
     assert [counted(number, "entry") for number in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
+    assert counted(2, "key") == "2 keys"
     assert [counted(number, "row") for number in (0, 1, 1000)] == ["0 rows", "1 row", "1,000 rows"]
 
 

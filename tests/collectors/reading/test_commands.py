@@ -43,6 +43,14 @@ def running(mark: str) -> list[str]:
     return found
 
 
+def soon_gone(mark: str) -> bool:
+    """Return whether processes that were killed are gone; the kernel takes a moment for it."""
+    until = time.monotonic() + 2
+    while running(mark) and time.monotonic() < until:
+        time.sleep(0.01)
+    return not running(mark)
+
+
 def test_output_is_returned_and_errors_are_not() -> None:
     assert run_program(shell("echo out; echo err >&2")) == b"out\n"
 
@@ -105,14 +113,14 @@ def test_what_is_late_is_killed_with_all_it_started(script: str) -> None:
     started = time.monotonic()
     assert failure(shell(f": {mark}; {script}", deadline_s=0.4))[0] == "timed_out"
     assert time.monotonic() - started < 3
-    assert running(mark) == []
+    assert soon_gone(mark)
 
 
 @pytest.mark.parametrize(
     ("script", "why"),
     [
         ("echo 'line 3: Bad option: canary' >&2; exit 1", "an option is unknown"),
-        ("exec >&-; echo 'canary: Bad option' >&2; exit 1", "ask it yourself"),
+        ("exec >&-; echo 'canary: Bad option' >&2; exit 1", "an option is unknown"),
         ("echo canary >&2; exit 1", "ask it yourself"),
         ("head -c 1000000 /dev/zero >&2; exit 1", "ask it yourself"),
     ],
@@ -145,10 +153,7 @@ def test_what_sshd_itself_complains_of_is_known(arguments: tuple[str, ...], why:
 def test_what_it_leaves_behind_is_killed_too() -> None:
     mark = f"left-{time.monotonic_ns()}"
     assert run_program(shell(f": {mark}; (while :; do :; done) >&- 2>&- & echo done")) == b"done\n"
-    until = time.monotonic() + 2
-    while running(mark) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert running(mark) == []
+    assert soon_gone(mark)
 
 
 def test_endless_output_is_cut_off() -> None:
