@@ -37,8 +37,9 @@ HEAD = re.compile(
     r"(?:Priority: .*\n)?"
     r"(?:Section: .*\n)?"
     r"(?:Installed-Size: ([0-9]{1,15})\n)?"
-    r"(?:Origin: (\S.*)\n)?"
-    r"(?:Maintainer: (\S.*)\n)?"
+    # A value that ends in a blank is read field by field, which takes the blank away.
+    r"(?:Origin: (\S(?:.*\S)?)\n)?"
+    r"(?:Maintainer: (\S(?:.*\S)?)\n)?"
     r"(?:Bugs: .*\n)?"
     r"Architecture: ([a-z0-9-]+)\n"
     r"(?:Multi-Arch: ([a-z]+)\n)?"

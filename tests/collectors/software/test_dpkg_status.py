@@ -198,3 +198,8 @@ def test_stanzas_lose_nothing_but_blank_lines_and_know_where_they_stand(text: st
 @given(st.text(max_size=300))
 def test_any_text_gives_an_entry_or_our_error(text: str) -> None:
     outcome(parse_stanza, text)
+
+
+def test_a_blank_behind_a_value_is_no_part_of_it() -> None:
+    text = "Package: a\nStatus: install ok installed\nMaintainer: Ann \nArchitecture: amd64\nVersion: 1\n"
+    assert parse_stanza(text).maintainer == careful(text).maintainer == "Ann"
