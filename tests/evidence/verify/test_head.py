@@ -56,6 +56,8 @@ def test_a_period_that_is_not_of_whole_days_is_shown_in_full(auditor: Auditor) -
     story = forge.small()
     story.until = START + 2 * DAY + DAY / 2
     assert "✓ Period: 2026-01-01T00:00:00Z → 2026-01-03T12:00:00Z" in auditor.ask(story).lines
+    story.since, story.until = START + DAY / 2, START + 3 * DAY
+    assert "✓ Period: 2026-01-01T12:00:00Z → 2026-01-04T00:00:00Z" in auditor.ask(story).lines
 
 
 def test_gaps_in_tables_are_said_and_are_no_fault(auditor: Auditor) -> None:

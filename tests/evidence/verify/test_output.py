@@ -208,4 +208,5 @@ def test_json_of_several_packs_is_a_line_for_each(auditor: Auditor) -> None:
 def test_text_is_cut_after_it_was_escaped() -> None:
     assert verify.shown("a" * 121) == "a" * 117 + "..."
     assert verify.shown("a" * 120) == "a" * 120
+    assert verify.shown("\\x1b \x1b") == "\\\\x1b \\x1b", "a backslash that was there is told from one of ours"
     assert len(verify.shown("\U0001f600" * 100)) == 120
