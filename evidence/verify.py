@@ -4,15 +4,14 @@
 One file, Python 3.8 or later, standard library only. It opens no network connection and writes no file, and it
 unpacks nothing: a pack is read once, from front to back, in at most 128 MiB of memory.
 
-Exit codes: 0 valid · 1 tampered, or another key · 2 wrong use, or not a pack · 3 incomplete · 4 a required witness or
-timestamp is missing.
+Exit codes: 0 valid; 1 tampered, or another key; 2 wrong use, not a pack, or nothing could be printed; 3 incomplete;
+4 a required witness or timestamp is missing.
 
 `CHECKS` lists all that is checked; the parts below follow it, and each `need(...)` line is one rule. Formats are in
 docs/formats.md; how to check by hand, with openssl and ssh-keygen, is in docs/verify.md.
 """
 
-# Laid out by hand: one blank line between parts keeps it within one sitting. Imports wait until `isolate` has run,
-# and a shape says what is wrong where it sees it.
+# Laid out by hand, one blank line between parts, to be read in one sitting. Imports wait until `isolate` has run.
 # fmt: off
 # ruff: noqa: D204, E402, I001, TRY301
 from __future__ import annotations
@@ -35,7 +34,7 @@ if __name__ == "__main__":
 
 import argparse
 import base64
-import collections
+import contextlib
 import datetime as dt
 import functools
 import hashlib
@@ -59,7 +58,7 @@ CHECKS = (
     "each checkpoint is a well-formed note signed by its log's key; its raw and SSH signatures say the same",
     "the leaf hashes give the root that the checkpoint signs",
     "each entry is an envelope signed by its log's key around a well-formed statement",
-    "each entry's payload is the leaf at its number, and no entry of the main range is missing",
+    "each entry's payload is the leaf at its number; none of the main range is missing, unless a signed event names it",
     "each blob has the digest and length it is filed under, and some entry names it",
     "the rows and gaps of each table are as many, as sorted and as typed as the signed statement and header say",
     "each blob that is named is there, or a signed event says that it was pruned",
@@ -105,12 +104,11 @@ def need(holds: object, check: int, where: str, expected: str, found: object = "
 # --- text and time ----------------------------------------------------------------------------------------------------
 def shown(text: object, limit: int = 120) -> str:
     """Return foreign text fit for any terminal: printable ASCII, the rest as escapes, cut at `limit`."""
-    plain = str(text)[: limit + 1]
-    safe = "".join(each if " " <= each <= "~" and each != "\\" else ascii(each)[1:-1] for each in plain)
+    safe = re.sub(r"[^ -\[\]-~]", lambda odd: ascii(odd[0])[1:-1], str(text)[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
-TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?Z")
-DAY_MS, EPOCH_DAY = 86_400_000, dt.date(1970, 1, 1).toordinal()
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.([0-9]{3}))?Z")
+DAY_MS, MILLISECOND, EPOCH = 86_400_000, dt.timedelta(milliseconds=1), dt.datetime(1970, 1, 1)  # noqa: DTZ001  all UTC
 
 @functools.lru_cache(maxsize=4096)
 def moment(text: str) -> int:
@@ -118,21 +116,17 @@ def moment(text: str) -> int:
     match = TIME.fullmatch(text)
     if match is None:
         raise ValueError("no time")
-    year, month, day, hour, minute, second, thousandth = (int(each or 0) for each in match.groups())
-    dt.time(hour, minute, second)  # raises where a number is out of range
-    days = dt.date(year, month, day).toordinal() - EPOCH_DAY
-    return days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + thousandth
+    return (dt.datetime.fromisoformat(text[:19]) - EPOCH) // MILLISECOND + int(match[1] or 0)
 
 def utc(milliseconds: int) -> str:
     """Return milliseconds since 1970 as RFC 3339 text, with thousandths only where there are any."""
-    when = dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=milliseconds)  # noqa: DTZ001  always UTC
-    return when.isoformat(timespec="milliseconds" if milliseconds % 1000 else "seconds") + "Z"
+    timespec = "milliseconds" if milliseconds % 1000 else "seconds"
+    return (EPOCH + min(milliseconds, YEAR_10000 * 1000 - 1) * MILLISECOND).isoformat(timespec=timespec) + "Z"
 
 def period_text(since: int, until: int) -> str:
     """Return a half-open period; one of whole days is shown by its first and last day."""
-    if since % DAY_MS == 0 and until % DAY_MS == 0:
-        return f"{utc(since)[:10]} → {utc(until - DAY_MS)[:10]}"
-    return f"{utc(since)} → {utc(until)}"
+    days = since % DAY_MS == until % DAY_MS == 0
+    return f"{utc(since)[:10]} → {utc(until - DAY_MS)[:10]}" if days else f"{utc(since)} → {utc(until)}"
 
 def decoded(text: str) -> bytes:
     """Return the bytes of standard base64; any other spelling of the same bytes is a ValueError."""
@@ -142,14 +136,11 @@ def decoded(text: str) -> bytes:
     return raw
 
 # --- JSON: one spelling only (docs/formats.md, section 1) -------------------------------------------------------------
-KEY_NAME = re.compile(r"[a-z0-9_.:-]{1,64}")
-FOREIGN_KEYS = ("_type", "predicateType", "payloadType")
-STRING, FLAT = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")'), re.compile(rb"\[[^][{}]*\]|\{[^][{}]*\}")
+KEY_NAME, FOREIGN_KEYS = re.compile(r"[a-z0-9_.:-]{1,64}"), ("_type", "predicateType", "payloadType")
 
 @functools.lru_cache(maxsize=4096)
-def allowed_key(quoted: bytes) -> bool:
+def allowed_key(key: str) -> bool:
     """Return whether a key may stand in a document."""
-    key = quoted[1:-1].decode("utf-8")
     return bool(KEY_NAME.fullmatch(key)) or key in FOREIGN_KEYS
 
 @functools.lru_cache(maxsize=4096)
@@ -172,20 +163,19 @@ def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
             raise ValueError("another spelling than the canonical one")
     except RecursionError:
         raise ValueError(f"nesting deeper than {DEPTH_MAX}") from None
-    gaps_and_strings, depth = STRING.split(raw), 0  # in turn, a gap first; linear, because it is well-formed by now
-    bare = b"".join(gaps_and_strings[::2])
-    keys = (each for each, gap in zip(gaps_and_strings[1::2], gaps_and_strings[2::2]) if gap[:1] == b":")
-    if not all(map(allowed_key, keys)):
-        raise ValueError("a key that is not allowed")
-    while b"[" in bare or b"{" in bare:
-        bare, depth = FLAT.sub(b"", bare), depth + 1
+    level: list[Any] = [[value]]  # the objects and lists of one depth
+    depth = 0
+    while level:
         if depth > DEPTH_MAX:
             raise ValueError(f"nesting deeper than {DEPTH_MAX}")
+        if not all(map(allowed_key, set().union(*(each for each in level if type(each) is dict)))):
+            raise ValueError("a key that is not allowed")
+        inner = (each.values() if type(each) is dict else each for each in level)
+        level, depth = [each for values in inner for each in values if type(each) in (dict, list)], depth + 1
     return value
 
 # --- shapes: what a document must look like ---------------------------------------------------------------------------
 # A shape is a type, a tuple of allowed values, a pattern, a dict of exactly these keys, or a function that raises.
-
 class ShapeError(ValueError):
     """A value that does not have its shape; `path` is filled in on the way out."""
     def __init__(self, expected: str, found: object) -> None:
@@ -206,7 +196,7 @@ def conform(value: Any, shape: Any) -> None:  # noqa: C901, PLR0912  a branch fo
             for step, inner in shape.items():
                 if type(inner) is types.FunctionType:
                     inner(value[step])
-                else:
+                elif type(value[step]) is not inner:  # a type that fits needs no call
                     conform(value[step], inner)
         elif kind is tuple:
             if type(value) is not type(shape[0]) or value not in shape:
@@ -220,15 +210,12 @@ def conform(value: Any, shape: Any) -> None:  # noqa: C901, PLR0912  a branch fo
         error.path = f"{step}.{error.path}".strip(".")
         raise
 
-def natural(value: Any) -> None:
-    """Raise ShapeError unless this is a whole number from 0."""
-    if type(value) is not int or value < 0:
-        raise ShapeError("a number from 0", value)
-
-def positive(value: Any) -> None:
-    """Raise ShapeError unless this is a whole number from 1."""
-    if type(value) is not int or value < 1:
-        raise ShapeError("a number from 1", value)
+def whole(least: int) -> Callable[[Any], None]:
+    """Return the shape of a whole number that is no less."""
+    def check(value: Any) -> None:
+        if type(value) is not int or value < least:
+            raise ShapeError(f"a number from {least}", value)
+    return check
 
 def readable(read: Callable[[str], object], expected: str) -> Callable[[Any], None]:
     """Return the shape of text that a function can read."""
@@ -270,6 +257,7 @@ def document(raw: bytes, shape: Any, check: int, where: str, nodes_max: int = NO
         raise TamperedError(check, where, "restricted JSON", error) from None
     return value
 
+natural, positive = whole(0), whole(1)
 HEX64, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}")
 FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9a-f]{16}-[1-9][0-9]{0,15}")
 A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
@@ -281,7 +269,9 @@ MANIFEST_SHAPE = {
     "period": {"since": A_TIME, "until": A_TIME}}
 ENVELOPE_SHAPE = {"payload": IN_BASE64, "payloadType": ("application/vnd.in-toto+json",),
                   "signatures": list_of({"keyid": FINGERPRINT, "sig": IN_BASE64}, 2, 1)}
-STATEMENT_SHAPE = {"_type": ("https://in-toto.io/Statement/v1",), "predicate": dict, "predicateType": str,
+SNAPSHOT_TYPE, EVENT_TYPE = "urn:evidenced:snapshot:v1", "urn:evidenced:event:v1"
+STATEMENT_SHAPE = {"_type": ("https://in-toto.io/Statement/v1",), "predicate": dict,
+                   "predicateType": (SNAPSHOT_TYPE, EVENT_TYPE),
                    "subject": list_of({"digest": {"sha256": HEX64}, "name": str}, SUBJECTS_MAX, 1, by_name=True)}
 COMMON = {
     "agent": {"version": str}, "log": {"origin": str, "sequence": natural},
@@ -295,16 +285,18 @@ TABLE_SHAPE = {
     "rows": natural, "version": positive}
 EVERY_EVENT = {"absence": maybe({"from": A_TIME, "reason": str, "until": A_TIME}), "kind": KEY_NAME}
 PREVIOUS = maybe({"origin": str, "root": IN_BASE64, "size": natural})
+LOSABLE = ("segment", "blob", "index", "checkpoint", "receipt", "key", "secret", "identity")
 EVENT_SHAPES = {
     "log-opened": {"previous": PREVIOUS, "why": ("first", "rotated", "restored", "cloned", "damaged", "lost")},
     "key-rotated": {"key": IN_BASE64, "keyid": FINGERPRINT, "number": positive},
     "pruned": {"before": A_TIME, "blobs": natural},
-    "damage": {"count": natural,
-               "part": ("segment", "blob", "index", "checkpoint", "receipt", "key", "secret", "identity")}}
+    "damage": {"count": natural, "part": LOSABLE}}
 COLUMN = {"meaning": str, "name": KEY_NAME, "nullable": bool, "personal": bool, "type": str, "unit": maybe(str)}
 COLUMNS = list_of(COLUMN, COLUMNS_MAX, 1, by_name=True)
 HEADER_SHAPE = {"fields": COLUMNS, "key": list_of(KEY_NAME, COLUMNS_MAX), "meaning": str, "table": KEY_NAME,
                 "version": positive}
+A_FINDING = {"count": natural, "found": str, "names": list_of(str, NODES_MAX), "part": str, "where": str}
+DETAILS = {"pruned": {"digests": list_of(HEX64, NODES_MAX)}, "damage": {"findings": list_of(A_FINDING, NODES_MAX)}}
 GAP_SHAPE = {"count": positive, "detail": str, "reason": KEY_NAME, "line": maybe(natural), "source": str,
              "source_b64": maybe(IN_BASE64)}
 
@@ -313,7 +305,6 @@ def event_shape(value: Any) -> None:
     further = dict(value) if type(value) is dict else {}
     conform({name: further.pop(name, 0) for name in EVERY_EVENT}, EVERY_EVENT)
     conform(further, EVENT_SHAPES.get(value["kind"], dict))
-SNAPSHOT_TYPE, EVENT_TYPE = "urn:evidenced:snapshot:v1", "urn:evidenced:event:v1"
 RUN = {"privileged": bool, "reason": ("by-hand", "scheduled", "change")}
 TABLES = list_of(TABLE_SHAPE, SUBJECTS_MAX, 1, by_name=True)
 PREDICATES = {SNAPSHOT_TYPE: {"run": RUN, "tables": TABLES, **COMMON}, EVENT_TYPE: {"event": event_shape, **COMMON}}
@@ -321,12 +312,10 @@ PREDICATES = {SNAPSHOT_TYPE: {"run": RUN, "tables": TABLES, **COMMON}, EVENT_TYP
 def statement_shape(value: Any) -> None:
     """Check a whole statement; subjects and tables are sorted and unique."""
     conform(value, STATEMENT_SHAPE)
-    conform(value, {**STATEMENT_SHAPE, "predicateType": tuple(PREDICATES)})
-    conform(value, {**STATEMENT_SHAPE, "predicate": PREDICATES[value["predicateType"]]})
+    conform({"predicate": value["predicate"]}, {"predicate": PREDICATES[value["predicateType"]]})
 
 # --- Ed25519, RFC 8032, strictly: what passes here passes in every library --------------------------------------------
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D, SQRT_M1, SIGN = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P), 1 << 255
 ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset((0, 1, P - 1, ORDER_8_Y, P - ORDER_8_Y))
@@ -342,7 +331,7 @@ def add(left: Point, right: Point) -> Point:
     """Return the sum; `right` comes from `cached`. The formula holds for all pairs of points."""
     x, y, z, t = left
     minus, plus, two_z, two_dt = right
-    a, b, c, d = (y - x) * minus, (y + x) * plus, t * two_dt, z * two_z
+    a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * two_dt % P, z * two_z % P
     e, f, g, h = b - a, d - c, d + c, b + a
     return e * f % P, g * h % P, f * g % P, e * h % P
 
@@ -379,8 +368,7 @@ class Key:
             raise ValueError("no strict Ed25519 public key")
         self.raw, self.checked = raw, 0
         self.minus = (P - point[0], point[1], 1, P - point[3])
-        digest = base64.b64encode(hashlib.sha256(SSH_PREFIX + raw).digest()).decode("ascii")
-        self.fingerprint = "SHA256:" + digest.rstrip("=")
+        self.fingerprint = "SHA256:" + base64.b64encode(hashlib.sha256(SSH_PREFIX + raw).digest()).decode()[:-1]
 
     def signed(self, message: bytes, signature: bytes) -> bool:
         """Return whether the signature is valid: S < L, no small order, the equation without cofactor."""
@@ -406,18 +394,15 @@ class Key:
 
     def by_tables(self, s: int, challenge: int) -> Point:
         """Return the same from tables, twenty times as fast."""
-        total = NEUTRAL
-        for point, scalar in ((BASE, s), (self.minus, challenge)):
-            for row, digit in zip(table_of(point), scalar.to_bytes(32, "little")):
-                total = add(total, row[digit])
-        return total
+        digits = s.to_bytes(32, "little") + challenge.to_bytes(32, "little")
+        rows = zip(table_of(BASE) + table_of(self.minus), digits)
+        return functools.reduce(add, (row[digit] for row, digit in rows), NEUTRAL)
 
 # --- keys and signed notes (C2SP signed-note, tlog-checkpoint, tlog-cosignature) --------------------------------------
 SPKI_PREFIX, SSH_PREFIX = bytes.fromhex("302a300506032b6570032100"), b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
 LOG_KEY, WITNESS_KEY, YEAR_10000 = b"\x01", b"\x04", 253402300800
-NOTE_NAME = re.compile(r"[^\s+]{1,200}")
+NOTE_NAME, NOTE_SIZE = re.compile(r"[^\s+]{1,200}"), re.compile(r"0|[1-9][0-9]{0,15}")
 NOTE_LINE = re.compile(r"— ([^\s+]{1,200}) ([A-Za-z0-9+/]+={0,2})")
-NOTE_SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 Note = types.SimpleNamespace  # text, origin, size, root, and signature lines as (name, key id, signature)
 WitnessKeys = Dict[Tuple[str, bytes], Any]
 
@@ -515,8 +500,7 @@ def root_of(leaves: bytes, size: int) -> bytes:
     return digest
 
 # --- the container: tar, tar.gz or a folder ---------------------------------------------------------------------------
-BLOCK = 512
-MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
+BLOCK, MEMBER_NAME = 512, re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
 
 class Member:
     """One file of a pack, readable once; its SHA-256 is known when it has been read to its end."""
@@ -547,10 +531,6 @@ class Member:
         need(newline and len(line) <= limit, BLOBS, self.name, f"a line of at most {limit} bytes")
         return line
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield what is left."""
-        return iter(lambda: self.read(CHUNK), b"")
-
     def whole(self, limit: int) -> bytes:
         """Return the whole content, which must be no longer than `limit`."""
         need(self.size <= limit, CONTAINER, self.name, f"at most {limit} bytes", self.size)
@@ -558,11 +538,12 @@ class Member:
 
     def finish(self) -> str:
         """Read to the end and return the SHA-256 of the whole content in hex."""
-        collections.deque(self.chunks(), maxlen=0)
+        while self.read(CHUNK):
+            pass
         return self.hash.hexdigest()
 
-class Stream:
-    """The bytes of a file, or of the one gzip member in it."""
+class TarPack:
+    """The members of a tar, plain or in one gzip member, as it streams by."""
     def __init__(self, raw: BinaryIO) -> None:
         self.raw = raw
         self.engine = zlib.decompressobj(31) if raw.read(2) == b"\x1f\x8b" else None
@@ -579,47 +560,38 @@ class Stream:
                 pieces.append(self.engine.decompress(data, count))
             except zlib.error as error:
                 raise TamperedError(CONTAINER, "gzip", "intact data", error) from None
-            need(data or pieces[-1] or self.engine.eof, CONTAINER, "gzip", "more data", "the end of the file")
+            need(data or pieces[-1] or self.engine.eof, CONTAINER, "gzip", "more data", "the end: the file was cut off")
             count -= len(pieces[-1])
         return b"".join(pieces)
-
-class TarPack:
-    """The members of a tar, as it streams by."""
-    def __init__(self, raw: BinaryIO) -> None:
-        self.stream = Stream(raw)
 
     def members(self) -> Iterator[Member]:
         """Yield each member; what was left unread of it is skipped before the next."""
         total = 0
-        while True:
-            block = self.stream.read(BLOCK)
-            if block == bytes(BLOCK):
-                break
-            member = Member(*tar_header(block), self.stream.read)
+        for block in iter(lambda: self.read(BLOCK), bytes(BLOCK)):
+            member = Member(*tar_header(block), self.read)
             total += member.size
             need(total <= TOTAL_MAX, CONTAINER, member.name, f"at most {TOTAL_MAX} bytes in all", total)
             yield member
             member.finish()
-            padding = self.stream.read(-member.size % BLOCK)
+            padding = self.read(-member.size % BLOCK)
             need(not padding.strip(b"\0"), CONTAINER, member.name, "zeros behind its content")
-        rest = self.stream.read(PADDING_MAX)
+        rest = self.read(PADDING_MAX)
         padded = rest and len(rest) % BLOCK == 0 and len(rest) < PADDING_MAX and not rest.strip(b"\0")
         need(padded, CONTAINER, "tar", "two zero blocks, and only a few more, at the end")
-        unused = self.stream.engine.unused_data if self.stream.engine else b""
-        need(not unused and not self.stream.raw.read(1), CONTAINER, "gzip", "nothing behind the gzip member", "bytes")
+        unused = self.engine.unused_data if self.engine else b""
+        need(not unused and not self.raw.read(1), CONTAINER, "gzip", "nothing behind the gzip member", "bytes")
 
 def tar_header(block: bytes) -> tuple[str, int]:
     """Return (name, size) of a regular file's ustar header. Mode, owner and time mean nothing: tar may repack it."""
     need(len(block) == BLOCK, CONTAINER, "tar", "a header or two zero blocks", "the end")
     octal = [block[at:end].rstrip(b" \0") for at, end in ((148, 156), (124, 136))]  # GNU's binary numbers are refused
     checksum, size = (int(each, 8) if re.fullmatch(rb"[0-7]+", each) else -1 for each in octal)
-    blank = block[:148] + b" " * 8 + block[156:]
-    need(checksum == sum(blank), CONTAINER, "tar", "a header with its checksum")
+    need(checksum == sum(block[:148] + b" " * 8 + block[156:]), CONTAINER, "tar", "a header with its checksum")
     need(block[257:265] in (b"ustar\x0000", b"ustar  \0"), CONTAINER, "tar", "a ustar header")
     prefix = block[345:500].rstrip(b"\0") if block[262:263] == b"\0" else b""  # GNU keeps other things there
     name = (prefix + b"/" if prefix else b"") + block[:100].rstrip(b"\0")  # a NUL within is no allowed name
     text, kind = name.decode("utf-8", "backslashreplace"), block[156:157]
-    need(kind in (b"0", b"\0"), CONTAINER, text, "a regular file", f"a member of type {kind!r}")
+    need(kind in (b"0", b"\0"), CONTAINER, text, "a regular file", f"type {kind!r}; was it packed again?")
     need(not block[157:257].strip(b"\0"), CONTAINER, text, "no link name", "one")
     need(0 <= size <= MEMBER_MAX, CONTAINER, text, f"a size of at most {MEMBER_MAX} bytes", size)
     return text, size
@@ -628,6 +600,8 @@ class FolderPack:
     """The members of a folder: manifest.json first, then what it lists, then what it does not."""
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        if not os.path.lexists(os.path.join(folder, "manifest.json")):
+            raise UnusableError("expected a pack, which begins with manifest.json, found a folder without it")
         self.names = sorted(self.walk(), key=lambda name: (name != "manifest.json", name))
 
     def walk(self) -> Iterator[str]:
@@ -640,11 +614,6 @@ class FolderPack:
             need(plain, CONTAINER, inside, "a regular file", "another kind, or too many")
             if stat.S_ISREG(mode):
                 yield inside
-
-    def follow(self, order: list[str]) -> None:
-        """Let the members that are still to come follow this order."""
-        place = {name: at for at, name in enumerate(order)}
-        self.names.sort(key=lambda name: (place.get(name, len(place)), name))
 
     def members(self) -> Iterator[Member]:
         """Yield each member; what is looked at is what was opened."""
@@ -673,15 +642,20 @@ class Options:
     witnesses: WitnessKeys = field(default_factory=dict)
 
 class Log(types.SimpleNamespace):
-    """One log of the pack: the manifest's id, origin, keyid, size, first and count, and what was found.
+    """One log: what the manifest says of it, and what was found.
 
-    `seen` are the forms of key and checkpoint met, `cosigned` pairs of witness and POSIX seconds, `walls` the times of
-    the first and last entry of the main range, `opened` and `rotated` the events that open and close it.
+    `seen` are forms of key and note, `cosigned` pairs of witness and POSIX seconds, `walls` the times of the first and
+    last entry met in the main range, `missing` what of it was not met, `opened` and `rotated` events at its ends.
     """
     def __init__(self, number: int, stated: dict[str, Any]) -> None:
         super().__init__(number=number, **stated, key=None, protection="", note=None, signature=b"", leaves=b"",
-                         seen=[], cosigned=[], walls=[], opened=None, rotated=None, rotated_at=0)
-        self.bundles = self.entries = self.in_main = self.next_sequence = 0
+                         seen=[], cosigned=[], walls=[], missing=[], opened=None, rotated=None, rotated_at=0)
+        self.bundles = self.entries = self.next_sequence = 0
+
+    def skip_to(self, sequence: int) -> None:
+        """Note what of the main range lies before an entry and was not met."""
+        gap = range(max(self.next_sequence, self.first), min(sequence, self.first + self.count))
+        self.missing += [gap] if gap else []
 
 @dataclass
 class Host:
@@ -701,6 +675,7 @@ class Report:
     """What was checked, what was found, and the exit code that follows from it."""
     path: str
     checks: set[int] = field(default_factory=set)  # made, and held
+    failed: set[int] = field(default_factory=set)
     problems: list[tuple[int, int, str]] = field(default_factory=list)  # (exit code, check, text)
     members: list[tuple[str, str]] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
@@ -719,12 +694,13 @@ class Report:
 
     def passed(self, *checks: int) -> None:
         """Note checks that were made; one that found a problem did not hold."""
-        self.checks |= set(checks) - {check for _, check, _ in self.problems}
+        self.checks |= set(checks) - self.failed
 
     def problem(self, code: int, check: int, text: str) -> None:
-        """Note something that does not hold."""
+        """Note something that does not hold; the cap spares none that changes the exit code."""
         self.checks.discard(check)
-        self.problems += [(code, check, text)] if len(self.problems) < PROBLEMS_MAX else []
+        self.failed.add(check)
+        self.problems += [(code, check, text)] if len(self.problems) < PROBLEMS_MAX or code != INCOMPLETE else []
 
 # --- one pack, from front to back -------------------------------------------------------------------------------------
 Entry = types.SimpleNamespace  # a signed statement's log, sequence, wall, in_main, where, group (its host) and subjects
@@ -754,9 +730,9 @@ class Inspection:
         self.last_before: dict[tuple[Any, ...], tuple[int, list[bytes]]] = {}  # (host, table) -> (time, its blobs)
         self.headers: dict[str, dict[str, int]] = {}  # digest -> field -> allowed types
         self.columns: dict[str, dict[str, dict[int, str]]] = {}  # header -> field -> type met -> the first blob of it
-        self.pruned: set[bytes] = set()
-        self.held = self.blob_members = 0
-        self.last_digest = ""
+        self.pruned: set[str] = set()  # digests
+        self.lost: set[str] = set()  # digests, and entries as `ORIGIN SEQUENCE`
+        self.held, self.blob_members, self.last_digest = 0, 0, ""
 
     def hold(self, size: int) -> None:
         """Account for memory that is kept, so that a hostile pack cannot take more than its share."""
@@ -776,18 +752,20 @@ class Inspection:
         self.read_manifest(first.whole(MANIFEST_MAX))
         self.report.members.append((first.name, first.finish()))
         if isinstance(pack, FolderPack):
-            pack.follow([each["name"] for each in self.manifest["members"]])
+            order = {each["name"]: at for at, each in enumerate(self.manifest["members"])}
+            pack.names.sort(key=lambda name: (order.get(name, len(order)), name))
         place = (0, 0, 0)
         for listed in self.manifest["members"]:
             member = next(members, Member("the end", 0, lambda _: b""))
             same = (member.name, member.size) == (listed["name"], listed["size"])
-            need(same, MANIFEST, listed["name"], f"it here, of {listed['size']} bytes", f"{member.name}, {member.size}")
+            found = f"{member.name} of {member.size} bytes"
+            need(same, MANIFEST, listed["name"], f"this member, of {listed['size']} bytes", found)
             place = self.read_member(member, place)
             digest = member.finish()
             need(digest == listed["sha256"], MANIFEST, member.name, f"SHA-256 {listed['sha256']}", digest)
             self.report.members.append((member.name, digest))
         for extra in members:
-            need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more")
+            need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more; who added it?")
         if place[0] <= 1:
             self.after_logs()
         self.after_blobs()
@@ -850,8 +828,7 @@ class Inspection:
         need(log.key, KEYS, where, "the PEM before the other forms")
         if form == "json":
             need(raw[-1:] == b"\n", KEYS, where, "a newline at its end")
-            shape = {"protection": ("file", "sealed", "memory")}
-            log.protection = document(raw[:-1], shape, KEYS, where)["protection"]
+            log.protection = document(raw[:-1], {"protection": ("file", "sealed", "memory")}, KEYS, where)["protection"]
         else:
             need(re.fullmatch(key_text(form, log), raw), KEYS, where, "the log's key and nothing else")
 
@@ -888,7 +865,7 @@ class Inspection:
         need(number == bundle and "leaves" in log.seen, MANIFEST, where, f"bundle {bundle} behind the leaves")
         need(log.entries == log.bundles * BUNDLE, ENTRIES, where, f"{BUNDLE} entries in each bundle before it", "fewer")
         log.bundles += 1
-        for count, line in enumerate(lines(member.chunks(), ENVELOPE_MAX, ENTRIES, where), 1):
+        for count, line in enumerate(lines(iter(lambda: member.read(CHUNK), b""), ENVELOPE_MAX, ENTRIES, where), 1):
             need(count <= BUNDLE, ENTRIES, where, f"at most {BUNDLE} entries", "more")
             self.read_envelope(log, line, f"{where} line {count}")
         need(log.entries > (log.bundles - 1) * BUNDLE, ENTRIES, where, "entries", "none")
@@ -913,6 +890,7 @@ class Inspection:
         need(ordered, RANGE, where, f"an entry from {log.next_sequence} to {log.size - 1}", sequence)
         leaf = hashlib.sha256(b"\0" + payload).digest()  # RFC 6962, 2.1
         need(leaf == log.leaves[sequence * 32 : sequence * 32 + 32], RANGE, where, f"the leaf {sequence} of the tree")
+        log.skip_to(sequence)
         log.next_sequence, log.entries = sequence + 1, log.entries + 1
         group = (predicate["host"]["observed"], predicate["host"]["machine"] or predicate["host"]["name"])
         subjects = {each["name"]: bytes.fromhex(each["digest"]["sha256"]) for each in statement["subject"]}
@@ -924,7 +902,6 @@ class Inspection:
         """Take over from a signed statement what later checks need."""
         if entry.in_main:
             entry.log.walls = [*entry.log.walls[:1], entry.wall]
-            entry.log.in_main += 1
         name = predicate["host"]["name"]
         host = self.hosts.setdefault(entry.group, Host(entry.group[0]))
         host.names += [] if name in host.names else [name]
@@ -933,8 +910,7 @@ class Inspection:
         if "event" in predicate:
             self.take_event(entry, host, predicate["event"])
             return
-        since, until = self.report.period
-        host.snapshots += entry.in_main and since <= entry.wall < until
+        host.snapshots += entry.in_main and self.report.period[0] <= entry.wall < self.report.period[1]
         subjects = sorted(name for table in predicate["tables"] for name in self.take_table(entry, host, table))
         need(subjects == list(entry.subjects), ENTRIES, entry.where, f"the subjects {subjects}", list(entry.subjects))
 
@@ -946,12 +922,10 @@ class Inspection:
                   and (not table["gaps"] or coverage not in ("complete", "disabled"))
                   and (table["gaps"] or coverage != "partial") and bool(table["reasons"]) == bool(table["gaps"]))
         need(agrees, ENTRIES, entry.where, f"table {name} in agreement with itself", coverage)
-        roles: dict[str, tuple[Any, ...]] = {}
-        if coverage in ("complete", "partial"):
-            roles[name] = ("rows", table["rows"], header)
+        roles = {name: ("rows", table["rows"], header)} if coverage in ("complete", "partial") else {}
         if coverage != "disabled":
             roles[f"{name}.gaps"] = ("gaps", table["gaps"], tuple(sorted(table["reasons"].items())))
-        blobs = [(entry.subjects.get(subject, b""), role) for subject, role in roles.items()]
+        blobs: list[tuple[bytes, Any]] = [(entry.subjects.get(name, b""), role) for name, role in roles.items()]
         blobs += [(bytes.fromhex(header), ("header", 1, name, table["version"]))] if header else []
         for digest, role in blobs:
             self.name_blob(digest, role, entry.in_main)
@@ -970,8 +944,7 @@ class Inspection:
         """Take over an event; the one that opens a log and the one that closes it have their places."""
         kind, absence, log, where = event["kind"], event["absence"], entry.log, entry.where
         need(list(entry.subjects) == ["event"], ENTRIES, where, "the subject event", list(entry.subjects))
-        pruned = event["blobs"] if kind == "pruned" else None
-        self.name_blob(entry.subjects["event"], ("event", 1, pruned), entry.in_main)
+        self.name_blob(entry.subjects["event"], ("event", 1, kind, event.get("blobs")), entry.in_main)
         if absence:
             start, end = moment(absence["from"]), moment(absence["until"])
             need(start <= end, ENTRIES, where, "an absence that begins before it ends", absence)
@@ -995,7 +968,7 @@ class Inspection:
         """Check what can be said once all entries were met."""
         for log in self.report.logs:
             need(sorted(log.seen) == FORMS, MANIFEST, log.id, "each form of key and note once, and leaves", log.seen)
-            need(log.in_main == log.count, RANGE, log.id, f"{log.count} entries from {log.first} on", log.in_main)
+            log.skip_to(log.size)
         entries, stated = sum(log.entries for log in self.report.logs), self.manifest["counts"]["entries"]
         need(stated == entries, MANIFEST, "manifest.json counts", f"{stated} entries", entries)
         for host in self.manifest["hosts"]:
@@ -1004,7 +977,7 @@ class Inspection:
         for digest in (each for _, digests in self.last_before.values() for each in digests):
             self.named[digest] = (True, *self.named[digest][1:])
         self.report.entries, self.report.hosts = entries, list(self.hosts.values())
-        self.report.passed(KEYS, CHECKPOINT, TREE, ENTRIES, RANGE)
+        self.report.passed(KEYS, CHECKPOINT, TREE, ENTRIES)
 
     def read_blobs(self, member: Member) -> None:
         """Check a member of blobs, record by record, each inflated no further than its stated length."""
@@ -1053,11 +1026,18 @@ class Inspection:
                 need(tuple(sorted(reasons.items())) == further[0], ROWS, where, "the signed sums of reasons", reasons)
             elif kind == "header":
                 self.take_header(digest, document(before, HEADER_SHAPE, ROWS, where), further)
-            elif kind == "event" and further[0] is not None:
-                digests = {bytes.fromhex(each.decode("ascii")) for each in re.findall(rb'"([0-9a-f]{64})"', before)}
-                need(len(digests) == further[0], ROWS, where, f"{further[0]} digests of pruned blobs", len(digests))
-                self.hold(PER_PRUNED * len(digests))
-                self.pruned |= digests
+            elif kind == "event" and further[0] in DETAILS:
+                self.take_gone(document(before, DETAILS[further[0]], ROWS, where), further[1], where)
+
+    def take_gone(self, details: Any, blobs: int, where: str) -> None:
+        """Remember what an event names as pruned or lost; what a finding of damage counts as 0 was made again."""
+        lost = {each for found in details.get("findings", ()) if found["count"] for each in found["names"]}
+        pruned = set(details.get("digests", ()))
+        fits = "findings" in details or len(pruned) == blobs
+        need(fits, ROWS, where, f"{blobs} digests of pruned blobs", len(pruned))
+        self.hold(sum(PER_PRUNED + len(each) for each in lost | pruned))
+        self.lost |= lost
+        self.pruned |= pruned
 
     def merge_columns(self, header: str, columns: dict[str, dict[int, str]], where: str) -> None:
         """Remember which types the fields of rows have; their header may come later in the pack."""
@@ -1088,13 +1068,19 @@ class Inspection:
                 for bit, blob in met.items():
                     need(bit & allowed[name], ROWS, f"blob {blob} field {name}", "the type that its header says")
         self.report.passed(CONTAINER, MANIFEST, BLOBS, ROWS)
-        absent = [digest for digest, known in self.named.items() if known[0]]
-        gone = sorted((digest.hex(), self.named[digest][1][0]) for digest in absent if digest not in self.pruned)
-        if len(absent) > len(gone):
-            self.report.remarks.append(f"! Pruned: {len(absent) - len(gone)} blobs are gone, as signed events say")
-        for digest_hex, kind in gone:
-            self.report.problem(INCOMPLETE, CONTENT, f"blob {digest_hex} ({kind}) is missing and was not pruned")
-        self.report.passed(CONTENT)
+        for log, gap in ((each, gap) for each in self.report.logs for gap in each.missing):
+            for at in gap:
+                named = f"{log.origin} {at}" in self.lost
+                need(named, RANGE, f"log {log.id}", f"entry {at}, or a signed event that names it as lost", "neither")
+            which = f"entry {at}" if len(gap) == 1 else f"entries {gap[0]} to {at}"
+            self.report.problem(INCOMPLETE, RANGE, f"log {log.id}: lost to damage, as signed events say: {which}")
+        absent = {digest.hex(): kinds[1][0] for digest, kinds in self.named.items() if kinds[0]}
+        if absent.keys() & self.pruned:
+            self.report.remarks.append(f"! Pruned, as was signed: {len(absent.keys() & self.pruned)} of the blobs")
+        for name in sorted(absent.keys() - self.pruned):
+            why = "was lost to damage, as a signed event says" if name in self.lost else "is missing and was not pruned"
+            self.report.problem(INCOMPLETE, CONTENT, f"blob {name} ({absent[name]}) {why}")
+        self.report.passed(RANGE, CONTENT)
 
 def key_text(form: str, log: Log) -> bytes:
     """Return a pattern of the whole file that holds a log's key in one form."""
@@ -1258,8 +1244,9 @@ def check_cover(report: Report, options: Options) -> tuple[int, int]:
     if options.host is not None and not any(options.host in host.names for host in report.hosts):
         report.problem(INCOMPLETE, COVER, f"host {shown(options.host)} is not in the pack")
     for log in report.logs:
-        before = log.first > 0 and start <= log.walls[0] < end
-        behind = log.first + log.count < log.size and start <= log.walls[-1] < end
+        walls = log.walls or [start]  # of a range that is lost as a whole, nothing is known
+        before = log.first > 0 and start <= walls[0] < end
+        behind = log.first + log.count < log.size and start <= walls[-1] < end
         if before or behind:
             text = f"log {log.id} goes on {'before' if before else 'behind'} the entries shown, perhaps in this period"
             report.problem(INCOMPLETE, COVER, text)
@@ -1286,7 +1273,7 @@ def check_schedule(report: Report, options: Options, since: int, until: int) -> 
             report.problem(INCOMPLETE, SCHEDULE, f"{host}: {listed(names)} {stretch}")
         if unpromised:
             text = f"{host}, " if len(judged) > 1 else ""
-            text += f"nothing is promised about the time between the {host.snapshots} snapshots"
+            text += f"nothing is promised about the time between snapshots ({host.snapshots} in the period)"
             report.remarks.append(f"! Read by hand: {text}")
             if "schedule" in options.require:
                 report.problem(INCOMPLETE, SCHEDULE, f"a schedule was required; {text}")
@@ -1298,7 +1285,8 @@ def judge(readings: Spans, since: int, until: int, absences: Spans) -> tuple[lis
     by_hand, promised = False, BY_HAND
     enabled = any(promise != DISABLED for _, promise in readings) or not readings
     if enabled and not any(wall <= since for wall, _ in readings):
-        late.append("not read at or before the start of the period")
+        first = f"; first read at {utc(readings[0][0])}" if readings else ""
+        late.append(f"not read at or before the start of the period{first}")
     for (wall, promise), (following, _) in zip(readings, [*readings[1:], (until, 0)]):
         end = min(following, until)
         # a reading by hand does not take back what the schedule promised before it
@@ -1368,10 +1356,9 @@ def verify(path: str, options: Options) -> Report:
             with open(path, "rb") as raw:
                 Inspection(report, options.witnesses).run(TarPack(raw))
         compare_keys(report, check_chain(report), options.fingerprints)
-        since, until = check_cover(report, options)
+        since, until = report.period = check_cover(report, options)
         check_schedule(report, options, since, until)
         check_time(report, options)
-        report.period = (since, until)
     except TamperedError as error:
         report.problem(TAMPERED, error.check, str(error))
     except UnusableError as error:
@@ -1387,8 +1374,9 @@ def page(report: Report) -> list[str]:
     tampered = [f"✗ Tampered: {text}" for code, check, text in report.problems if code == TAMPERED and check != KEY]
     if tampered:
         held = ", ".join(map(str, sorted(report.checks))) or "none"
-        return [*tampered, f"  Checks that were made and held: {held} of 1 to {len(CHECKS)}"]
-    result = ["✓ Signature valid (Ed25519)", f"✓ All {report.entries} entries intact"] if report.entries else []
+        return [*tampered, f"  Checks that were made and held: {held} of 1 to {len(CHECKS)} (--json names them)"]
+    every = "The other" if any(log.missing for log in report.logs) else "All"
+    result = ["✓ Signature valid (Ed25519)", f"✓ {every} {report.entries} entries intact"] if report.entries else []
     incomplete = any(code == INCOMPLETE for code, _, _ in report.problems)
     result.append(f"{'✗ Incomplete period' if incomplete else '✓ Period'}: {period_text(*report.period)}")
     for fingerprint, compared in report.keys:
@@ -1397,8 +1385,8 @@ def page(report: Report) -> list[str]:
     words = {TAMPERED: "Key mismatch", INCOMPLETE: "Incomplete", UNWITNESSED: "Missing"}
     result += [f"✗ {words[code]}: {text}" for code, _, text in sorted(report.problems)]
     result += report.remarks
-    for host in report.hosts:
-        result.append(f"  Host {host}: {len(host.readings)} tables, {host.snapshots} snapshots in the period")
+    for host in (each for each in report.hosts if each.readings or each.absences):
+        result.append(f"  Host {host}: tables: {len(host.readings)}, snapshots in the period: {host.snapshots}")
         absences = [each for each in sorted(host.absences) if each[0] < report.period[1] and each[1] > report.period[0]]
         for start, end, reason in absences:
             ignored = "" if reason in EXPLAINS else ", which explains nothing"
@@ -1412,8 +1400,7 @@ def page(report: Report) -> list[str]:
 
 def as_json(report: Report) -> str:
     """Return one pack's result as one line of JSON."""
-    results = dict.fromkeys(report.checks, "held")
-    results.update((check, "failed") for _, check, _ in report.problems)
+    results = {**dict.fromkeys(report.checks, "held"), **dict.fromkeys(report.failed, "failed")}
     checks = [{"number": at, "check": each, "result": results.get(at, "not made")} for at, each in enumerate(CHECKS, 1)]
     problems = [{"exit": code, "check": number, "text": text} for code, number, text in report.problems]
     logs = [{"id": log.id, "size": log.size, "first": log.first, "count": log.count} for log in report.logs]
@@ -1453,13 +1440,14 @@ def witnesses_of(arguments: list[str]) -> WitnessKeys:
 
 def limit_of(text: str | None, days: int) -> int | None:
     """Return --since or --until in milliseconds; a date as --until means the end of that day."""
-    if text is None or "T" in text:
-        return None if text is None else moment(text)
-    return moment(f"{text}T00:00:00Z") + days * DAY_MS
+    if text is None:
+        return None
+    return moment(text) if "T" in text else moment(f"{text}T00:00:00Z") + days * DAY_MS
 
-def options_of(argv: list[str]) -> tuple[argparse.Namespace, Options]:
+def options_of(argv: list[str], program: str) -> tuple[argparse.Namespace, Options]:
     """Return the arguments and what they ask for; what is wrong with them ends in SystemExit(2)."""
-    parser = argparse.ArgumentParser(prog="verify.py", description=(__doc__ or "").split("\n", 1)[0])
+    about = (__doc__ or "\n\n\n\n").split("\n\n")  # none with -OO
+    parser = argparse.ArgumentParser(prog=program, description=about[0], epilog=about[2])
     several = functools.partial(parser.add_argument, action="append", default=[])
     parser.add_argument("files", nargs="+", metavar="FILE", help="tar, tar.gz or folder; several are compared")
     several("--key", help="the fingerprint you were given, or a file with the public key")
@@ -1469,22 +1457,23 @@ def options_of(argv: list[str]) -> tuple[argparse.Namespace, Options]:
     parser.add_argument("--since", metavar="D", help="2026-01-01 or 2026-01-01T00:00:00Z")
     parser.add_argument("--until", metavar="D", help="2026-03-31, that day included, or a time, not included")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each pack")
-    given, what = parser.parse_args(argv), "--key"
+    given, what = parser.parse_args(argv), "--key: expected a fingerprint SHA256:... or a file with the public key"
     try:
         keys = tuple(key if FINGERPRINT.fullmatch(key) else public_key(text_of(key)).fingerprint for key in given.key)
-        what = "--witness"
+        what = "--witness: expected a verifier key NAME+ID+KEY or a file of them"
         witnesses = witnesses_of(given.witness)
-        what = "--since or --until"
+        what = "--since, --until: expected days or times, the first before the second"
         since, until = limit_of(given.since, 0), limit_of(given.until, 1)
+        if since is not None and until is not None and since >= until:
+            raise ValueError
     except (ValueError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        parser.error(f"{what}: expected what --help shows, found: {shown(reason)}")
+        parser.error(f"{what}, found {(getattr(error, 'strerror', None) or 'something else').lower()}")
     return given, Options(keys, given.host, since, until, tuple(given.require), witnesses)
 
-def main(argv: list[str], stdout: TextIO) -> int:
+def main(argv: list[str], stdout: TextIO, program: str = "verify.py") -> int:
     """Verify the packs that the arguments name, print what was found, and return the exit code."""
     try:
-        given, options = options_of(argv)
+        given, options = options_of(argv, program)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else UNUSABLE
     reports = [verify(path, options) for path in given.files]
@@ -1496,5 +1485,16 @@ def main(argv: list[str], stdout: TextIO) -> int:
         write(stdout, [line for head, report in zip(heads, reports) for line in [*head, *page(report)]])
     return min((report.code for report in reports if report.code), default=OK)
 
+def run() -> NoReturn:
+    """Leave with the exit code of `main`; what goes wrong here is 2, and never 1, which would mean tampered."""
+    try:
+        code = main(sys.argv[1:], sys.stdout)
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001  a full disk, a closed stdout, or a defect of this script
+        code = UNUSABLE
+        with contextlib.suppress(OSError):  # stderr may be closed, too
+            os.write(2, f"verify.py: could not say what was found: {type(error).__name__}\n".encode())
+    os._exit(code)  # at an ordinary end Python would try to print once more, and change the code
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], sys.stdout))
+    run()

@@ -17,4 +17,4 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return the script's verdict."""
-    return verify.main(options.arguments, sys.stdout)
+    return verify.main(options.arguments, sys.stdout, "evidenced verify")

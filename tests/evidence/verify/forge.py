@@ -207,6 +207,7 @@ class Log:
     first: int = 0
     count: int | None = None
     extras: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)  # lost to damage or taken out: not shown, and still in the tree
     cosigned: list[tuple[Signer, str, int]] = field(default_factory=list)
     note_edit: Callable[[bytes], bytes] | None = None
     size: int | None = None
@@ -303,12 +304,14 @@ class Log:
 
     def shown(self) -> list[int]:
         """Return the sequences that stand in the bundles."""
-        count = len(self.statements) - self.first if self.count is None else self.count
-        return sorted({*range(self.first, self.first + count), *self.extras})
+        return sorted({*self.main_range(), *self.extras} - {*self.gone})
+
+    def main_range(self) -> range:
+        return range(self.first, len(self.statements) if self.count is None else self.first + self.count)
 
     def listed(self) -> dict[str, Any]:
         return {
-            "count": len(set(self.shown()) - set(self.extras)),
+            "count": len(set(self.main_range()) - set(self.extras)),
             "first": self.first,
             "id": self.id,
             "keyid": self.signer.fingerprint,

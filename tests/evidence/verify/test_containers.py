@@ -114,7 +114,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a member of a log that is none": (_listed("0" * 16 + "-1/leaves"), "a member that the format knows"),
     "a member that is not listed": (_unlisted, "only what the manifest lists"),
     "a member that is listed and missing": (_missing, "the end"),
-    "two members in another order": (_swapped, "it here"),
+    "two members in another order": (_swapped, "expected this member, of "),
     "a member of other content": (_other_content, "SHA-256"),
     "a symbolic link": (_with(tarfile.SYMTYPE, linkname="/etc/shadow"), "a regular file"),
     "a hard link": (_with(tarfile.LNKTYPE, linkname="README.txt"), "a regular file"),
@@ -130,11 +130,11 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "a size that no file has": (_header_edit(124, b"77777777777\0"), "a size of at most"),
     "a size in GNU's binary form": (_header_edit(124, b"\x80" + bytes(10) + b"\x05"), "a size of at most"),
     "a size with a minus": (_header_edit(124, b"-0000000005\0"), "a size of at most"),
-    "a size that is too small": (_header_edit(124, b"00000000001\0"), "it here, of"),
+    "a size that is too small": (_header_edit(124, b"00000000001\0"), "expected this member, of "),
     "a header with another checksum": (_header_edit(0, b"X", checksum=False), "its checksum"),
     "a header of the seventies": (_header_edit(257, bytes(8)), "a ustar header"),
-    "a name with more behind its end": (_header_edit(90, b"hidden"), "it here"),
-    "a prefix that moves the member": (_header_edit(345, b"reports"), "it here"),
+    "a name with more behind its end": (_header_edit(90, b"hidden"), "expected this member, of "),
+    "a prefix that moves the member": (_header_edit(345, b"reports"), "expected this member, of "),
     "bytes in the padding of a member": (_dirty_padding, "zeros behind its content"),
     "bytes behind the end": (lambda story: story.tar() + b"x" * BLOCK, "at the end"),
     "a block that is cut short behind the end": (lambda story: story.tar() + b"\0", "at the end"),
@@ -233,7 +233,7 @@ FOLDER_ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a file less": (lambda folder: (folder / "README.txt").unlink(), "the end"),
     "other content": (lambda folder: (folder / "README.txt").write_text("for PEOPLE.\n"), "SHA-256"),
-    "more content": (lambda folder: (folder / "README.txt").write_text("For people.\n\n"), "it here"),
+    "more content": (lambda folder: (folder / "README.txt").write_text("For people.\n\n"), "expected this member, of "),
     "a link to a file": (_link, "a regular file"),
     "a link to a folder": (_folder_link, "a regular file"),
     "a pipe": (_pipe, "a regular file"),
@@ -256,6 +256,37 @@ def test_a_folder_is_held_to_the_same_rules(
     verdict = auditor.run(str(folder))
     assert verdict.code == 1
     assert words in verdict.lines[0]
+
+
+@pytest.mark.parametrize("what", ["nothing", "files", "a link", "a link to nowhere", "a pipe", "a pack below"])
+def test_a_folder_without_a_manifest_is_no_pack_whatever_is_in_it(auditor: Auditor, tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    if what == "files":
+        (folder / "hosts").write_text("x")
+    elif what == "a pipe":
+        os.mkfifo(folder / "pipe")
+    elif what == "a pack below":
+        _folder(folder / "pack", forge.small().sealed())
+    elif what != "nothing":
+        (folder / "vconsole.conf").symlink_to("/etc" if what == "a link" else "/nowhere")
+    verdict = auditor.run(str(folder))
+    assert verdict.code == 2
+    assert verdict.lines[0].startswith("✗ Not verified: expected a pack, which begins with manifest.json")
+
+
+def test_a_manifest_that_is_a_link_is_tampered(auditor: Auditor, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "pack", forge.small().sealed())
+    (folder / "manifest.json").rename(tmp_path / "manifest.json")
+    (folder / "manifest.json").symlink_to(tmp_path / "manifest.json")
+    assert auditor.run(str(folder)).code == 1
+
+
+def test_a_download_that_was_cut_off_is_called_so(auditor: Auditor) -> None:
+    data = forge.packed(forge.small().tar())
+    verdict = auditor.ask(data[: len(data) // 2])
+    assert verdict.code == 1
+    assert "the file was cut off" in verdict.lines[0]
 
 
 def test_a_link_in_the_place_of_a_listed_file_is_not_followed_even_if_it_appears_late(

@@ -400,7 +400,7 @@ MANIFEST_STORIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "another key": (lambda value: value["logs"][0].update(keyid=STRANGER.fingerprint), "the key SHA256:"),
     "another origin": (lambda value: value["logs"][0].update(origin="evidenced/x/1"), "the log id's origin"),
     "a digest of another member": (lambda value: value["members"][-1].update(sha256="0" * 64), "SHA-256 000"),
-    "a size of another member": (lambda value: value["members"][-1].update(size=1), "it here, of 1 bytes"),
+    "a size of another member": (lambda value: value["members"][-1].update(size=1), "expected this member, of 1 bytes"),
 }
 
 
@@ -477,7 +477,7 @@ MEMBER_STORIES: dict[str, tuple[Attack, str]] = {
     "no checkpoint": (_without("/checkpoint"), "the checkpoint before it"),
     "no raw signature": (_without("/checkpoint.sig"), "each form of key"),
     "no leaves": (_without("/leaves"), "behind the leaves"),
-    "no entries": (_without("/entries/000"), "6 entries from 0"),
+    "no entries": (_without("/entries/000"), "counts: expected 6 entries, found 0"),
     "a bundle with another number": (
         lambda story: story.tar(
             {name.replace("entries/000", "entries/001"): raw for name, raw in story.members().items()}
@@ -493,7 +493,7 @@ MEMBER_STORIES: dict[str, tuple[Attack, str]] = {
     "leaves before the checkpoint": (_moved("/leaves", ".vkey"), "6 leaf hashes"),
     "leaves behind the entries": (_moved("/leaves", "/entries/000"), "bundle 000 behind the leaves"),
     "keys behind the log": (_moved(".json", "/leaves"), "the order of the format"),
-    "blobs before the entries": (_moved("/entries/000", "blobs/00"), "6 entries from 0"),
+    "blobs before the entries": (_moved("/entries/000", "blobs/00"), "counts: expected 6 entries, found 0"),
     "a page before the blobs": (_moved("blobs/00", "README.txt"), "the order of the format"),
     "a member of blobs with another number": (
         lambda story: story.tar({name.replace("s/00", "s/01") if name == "blobs/00" else name: raw

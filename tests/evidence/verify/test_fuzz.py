@@ -55,7 +55,8 @@ def _story() -> forge.Story:
     log = story.logs[0]
     gone = [forge.digest(b"gone")]
     log.event(START, "pruned", details={"digests": gone}, before="2026-01-01T00:00:00Z", blobs=1)
-    log.event(START, "damage", part="blob", count=1)
+    lost = {"count": 1, "found": "other bytes", "names": gone, "part": "blob", "where": "blobs/aa"}
+    log.event(START, "damage", details={"findings": [lost]}, part="blob", count=1)
     log.rotate(START + 3 * forge.DAY, SECOND)
     new = story.log(SECOND)
     new.opened(START + 3 * forge.DAY, "rotated", log.as_previous())

@@ -152,6 +152,40 @@ def test_wrong_use_is_exit_2_and_talks_on_stderr(name: str, capsys: pytest.Captu
     assert capsys.readouterr().err.count("verify.py: error: ") == 1
 
 
+KEY_WORDS = "--key: expected a fingerprint SHA256:... or a file with the public key, found"
+WITNESS_WORDS = "--witness: expected a verifier key NAME+ID+KEY or a file of them, found"
+PERIOD_WORDS = "--since, --until: expected days or times, the first before the second, found"
+COMPLAINTS = {
+    "a fingerprint in small letters": (["--key", AGENT.fingerprint.lower()], KEY_WORDS + " no such file or directory"),
+    "a fingerprint without its name": (["--key", AGENT.fingerprint[7:]], KEY_WORDS + " no such file or directory"),
+    "a fingerprint that is cut off": (["--key", AGENT.fingerprint[:-1]], KEY_WORDS + " no such file or directory"),
+    "a folder as key": (["--key", "."], KEY_WORDS + " is a directory"),
+    "a file without a key": (["--key", __file__], KEY_WORDS + " something else"),
+    "no witness": (["--witness", "foo"], WITNESS_WORDS + " something else"),
+    "a log's key as witness": (["--witness", AGENT.vkey("x")], WITNESS_WORDS + " something else"),
+    "no time": (["--since", "foo"], PERIOD_WORDS + " something else"),
+    "a day that is none": (["--until", "2026-02-30"], PERIOD_WORDS + " something else"),
+    "an hour that is none": (["--until", "2026-02-28T24:00:00Z"], PERIOD_WORDS + " something else"),
+    "reversed days": (["--since", "2026-01-02", "--until", "2026-01-01"], PERIOD_WORDS + " something else"),
+    "reversed times": (["--since", "2026-01-02T00:00:01Z", "--until", "2026-01-02T00:00:00Z"], PERIOD_WORDS),
+    "no time between": (["--since", "2026-01-02", "--until", "2026-01-02T00:00:00Z"], PERIOD_WORDS),
+}
+
+
+@pytest.mark.parametrize("name", COMPLAINTS)
+def test_a_complaint_says_which_forms_are_taken(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, words = COMPLAINTS[name]
+    assert Auditor.run("x", *arguments).code == 2
+    assert words in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--since", "2026-01-01T00:00:01Z"]])
+def test_the_end_of_time_is_a_time(auditor: Auditor, arguments: list[str]) -> None:
+    verdict = auditor.ask(forge.small(), "--until", "9999-12-31", *arguments)
+    assert verdict.code == 3
+    assert "9999-12-31" in verdict.text
+
+
 KEY_FILES = {
     "an RSA key": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7\n",
     "a private key": "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n",
@@ -194,7 +228,17 @@ def _other() -> Story:
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert Auditor.run("--help").code == 0
-    assert "--require" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.startswith("usage: verify.py ")
+    assert "--require" in text
+    for words in ("0 valid", "1 tampered", "2 wrong use", "3 incomplete", "4 a required witness or timestamp"):
+        assert words in " ".join(text.split())
+    assert text.isascii(), "it can be printed anywhere"
+
+
+def test_help_names_the_program_that_was_called(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify.main(["--help"], io.StringIO(), "evidenced verify") == 0
+    assert capsys.readouterr().out.startswith("usage: evidenced verify ")
 
 
 def test_json_of_several_packs_is_a_line_for_each(auditor: Auditor) -> None:

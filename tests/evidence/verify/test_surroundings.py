@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,48 @@ def test_a_rule_is_no_assertion_that_optimisation_removes(pack: Path, tmp_path: 
     (tmp_path / "bad").write_bytes(data.replace(b"For people.", b"For PEOPLE."))
     assert _run(sys.executable, "-OO", "-I", "-S", str(SCRIPT), str(tmp_path / "bad")).returncode == 1
     assert _run(sys.executable, "-OO", "-I", "-S", str(SCRIPT), str(pack)).returncode == 0
+
+
+def test_help_is_there_without_docstrings_too() -> None:
+    result = _run(sys.executable, "-OO", "-I", "-S", str(SCRIPT), "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith(b"usage: verify.py ")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", ">&- 2>&-", ">/dev/full 2>/dev/full", "2>&-"])
+def test_a_verdict_that_cannot_be_printed_is_neither_good_nor_bad(pack: Path, redirection: str, form: str) -> None:
+    command = [sys.executable, str(SCRIPT), str(pack), *(["--json"] if form == "json" else [])]
+    shell = ["sh", "-c", f'"$@" {redirection}', "sh", *command]
+    result = _run(*shell)
+    only_talk = redirection == "2>&-"
+    assert result.returncode == (0 if only_talk else 2)
+    said = b"" if "2>" in redirection else b"verify.py: could not say what was found: "
+    assert result.stderr[: len(said)] == said
+    assert b"Traceback" not in result.stderr
+    assert result.stdout.startswith(b"" if not only_talk else HEAD if form == "text" else b"{")
+
+
+def test_a_reader_that_has_gone_gets_no_verdict(pack: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        command = [sys.executable, str(SCRIPT), str(pack)]
+        result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False, timeout=60)
+    finally:
+        os.close(write)
+    assert result.returncode == 2
+    assert result.stderr == b"verify.py: could not say what was found: BrokenPipeError\n"
+
+
+def test_an_interrupt_ends_the_script_as_it_ends_others(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pack")
+    command = [sys.executable, "-I", "-S", str(SCRIPT), str(tmp_path / "pack")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(tmp_path / "pack", "wb"):  # it has opened the pack, and waits for bytes
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    assert process.returncode == -signal.SIGINT
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "tr_TR.UTF-8", "nonsense"])
