@@ -98,8 +98,9 @@ def test_a_flipped_bit_fails_or_means_nothing(part: int) -> None:
     good = outcome(data)
     assert good[0] == 0
     passed = [bit for bit, flipped in flips(data, part, SLICES) if same_or_failed(flipped, good, bit)]
-    beyond = [bit for bit in passed if bit >= 10 * 8]  # behind the header, a few bits of deflate have two spellings
-    assert len(beyond) < 10, beyond
+    tar = gzip.decompress(data)
+    for bit in passed:  # behind gzip's own header, a few bits of deflate have two spellings of the same bytes
+        assert bit < 10 * 8 or gzip.decompress(next(flips(data, bit, len(data) * 8))[1]) == tar, bit
 
 
 @pytest.mark.slow
