@@ -22,9 +22,10 @@ class Tree:
         self.put("/etc/sudo.conf", OURS)
 
     def put(self, path: str, text: str | bytes, mode: int = 0o440) -> None:
-        """Write a file and its folders."""
+        """Write a file anew, and its folders."""
         place = self.root / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)  # only root may write over a file of mode 0440
         place.write_bytes(text.encode() if isinstance(text, str) else text)
         place.chmod(mode)
 
