@@ -50,8 +50,8 @@ fuzz: $(BIN)/.dev ## give each parser random input for a minute
 test-tools: ## install the programs that tests compare with (Debian, root)
 	packaging/test-tools
 
-test-pythons: ## the whole suite on every supported Python that is on this machine
-	packaging/test-pythons $(PYTHONS) -- $(PYTEST_ARGS)
+test-pythons: ## the suite without its slow tests on every supported Python that is on this machine
+	packaging/test-pythons $(PYTHONS) -- $(PYTEST_ARGS) -m "'not slow'"
 
 test-wheel: $(BIN)/.dev ## build the sdist, the wheel from it, and run it from an empty environment
 	packaging/test-wheel $(BIN)/python
@@ -61,7 +61,8 @@ test-user: ## everything again from a fresh clone as an ordinary user (run as ro
 
 lock: ## resolve dependencies anew, with hashes; needs uv
 	uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/run.txt
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra hub --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/hub.txt
+	uv pip compile pyproject.toml --group dev --extra hub --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/dev.txt
 
 clean: ## remove what make made
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

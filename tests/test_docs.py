@@ -31,6 +31,7 @@ def test_generated_pages_are_up_to_date() -> None:
     assert [path.name for path in generate.stale()] == [], "run: make docs"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()

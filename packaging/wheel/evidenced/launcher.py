@@ -21,3 +21,11 @@ def main() -> int:
     from agent.process import start  # noqa: PLC0415  takes a while, in which somebody may press Ctrl-C
 
     return start()
+
+
+def hub() -> int:
+    """Run the hub's command line and return its exit code; it needs the extra `hub`."""
+    sys.path.insert(0, ROOMS)
+    from hub.main import main as start  # noqa: PLC0415  found only now that the path is set
+
+    return start(sys.argv[1:])

@@ -167,6 +167,7 @@ def test_any_bytes_are_read(data: bytes) -> None:
     parse_apk_owners(data)
 
 
+@pytest.mark.slow
 @pytest.mark.needs_program("dpkg-query", "find")
 def test_this_machine_agrees_with_dpkg() -> None:
     command = ["find", "/usr/bin", "/usr/sbin", "/etc/init.d", "-xdev", "-type", "f", "-print0"]

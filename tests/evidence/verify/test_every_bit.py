@@ -115,6 +115,7 @@ def test_no_cut_is_overlooked(form: str) -> None:
         assert not passed or (form == "tar" and end > whole), end
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_memory")
 def test_a_flipped_bit_of_a_bare_tar_fails_or_means_nothing() -> None:
     """Without gzip's own checksum the manifest, which nobody signs, may say another period: it is judged as printed."""
