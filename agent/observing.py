@@ -17,13 +17,13 @@ from collectors.contract import Table, header_of
 from collectors.platform.machine import identity_in
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
-from evidence.log import EvidenceStore
 from evidence.reader import StoreReader
 from evidence.statement import Clock, Collected, Observation
 
 RECORDING = "host.toml"
 """What makes a folder a recorded host."""
 
+CAP_DAC_READ_SEARCH = 2  # linux/capability.h
 NAME_LIMIT = 253  # RFC 1035, 2.3.4, without the root's dot
 
 
@@ -84,23 +84,31 @@ def observation(target: Target, labels: dict[str, str]) -> Observation:
         observed="live" if target.live else "image",
         version=VERSION,
         reason="by-hand",
-        privileged=os.geteuid() == 0,
+        privileged=reads_everything(),
     )
 
 
-def secret_of(state: str, *, make: bool) -> bytes:
-    """Return the secret that keys this host's pseudonyms; a one-time secret where there is none and none is made.
-
-    `make` opens the log, which creates it and its key at first use: so that a log that cannot be written is known
-    before the host is read, and not after.
-    """
-    if make:
-        with EvidenceStore.open(state, machine=None, clock=now) as store:
-            return store.secret
+def secret_of(state: str) -> bytes:
+    """Return the secret that keys this host's pseudonyms; a one-time secret where there is none: none is made."""
     if not os.path.isdir(state):
         return secrets.token_bytes(32)
     with StoreReader(state) as reader:
         return reader.secret() or secrets.token_bytes(32)
+
+
+def reads_everything() -> bool:
+    """Return whether this process may read any file: root, or a user with CAP_DAC_READ_SEARCH in effect.
+
+    Source: capabilities(7), proc_pid_status(5).
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            effective = next((line.split()[1] for line in file if line.startswith("CapEff:")), None)
+    except OSError:
+        effective = None
+    if effective is None:
+        return os.geteuid() == 0
+    return bool(int(effective, 16) >> CAP_DAC_READ_SEARCH & 1)
 
 
 def machine_id(host: Host) -> str | None:

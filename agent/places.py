@@ -1,12 +1,73 @@
-"""Where this user's log and key live."""
+"""Where this user's log and key live, and the folders beside them."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from agent.errors import WRONG_USE, CommandError
 
 SYSTEM_STATE = "/var/lib/evidenced"
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one agent; none of them need exist."""
+
+    state: str
+    """Log and key; the signer's alone."""
+    outbox: str
+    """Batches that wait for delivery: written by the signer, read by the uploader."""
+    upload: str
+    """The uploader's own: what it has sent, and what came back."""
+    cache: str
+    """Hints of the supervisor and of collectors, safe to delete."""
+    run: str
+    """Sockets and what is true only now."""
+
+    @property
+    def system(self) -> bool:
+        """Return whether these are the folders of the service, each with an owner of its own."""
+        return self.state == SYSTEM_STATE
+
+    @property
+    def sign_socket(self) -> str:
+        """Return where the signer listens."""
+        return os.path.join(self.run, "sign.sock")
+
+    @property
+    def upload_socket(self) -> str:
+        """Return where the uploader is nudged."""
+        return os.path.join(self.run, "upload.sock")
+
+    @property
+    def status(self) -> str:
+        """Return the file in which the supervisor says what it does."""
+        return os.path.join(self.run, "status")
+
+
+SYSTEM = Places(
+    state=SYSTEM_STATE,
+    outbox="/var/spool/evidenced/outbox",
+    upload="/var/lib/evidenced-upload",
+    cache="/var/cache/evidenced-collect",
+    run="/run/evidenced",
+)
+
+
+def places(given: str | None = None) -> Places:
+    """Return the folders that belong to a state folder: the one given, the service's, or the user's own."""
+    state = state_folder(given)
+    if state == SYSTEM_STATE:
+        return SYSTEM
+    return Places(state, *(os.path.join(state, name) for name in ("outbox", "upload", "cache", "run")))
+
+
+def recording_places(given: str | None = None) -> Places:
+    """Return the folders in which somebody's record belongs: the service's, if this user may speak to its signer."""
+    if given is None and os.access(SYSTEM.sign_socket, os.W_OK):
+        return SYSTEM
+    return places(given)
 
 
 def state_folder(given: str | None = None) -> str:

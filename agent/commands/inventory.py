@@ -15,14 +15,13 @@ from agent.choosing import chosen
 from agent.collection.receiver import Collection
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from agent.labels import parse_labels
-from agent.news import news_of
-from agent.observing import Target, now, observation, read_tables, sealed, secret_of
-from agent.places import state_folder
+from agent.observing import Target, observation, read_tables, secret_of
+from agent.places import places
+from agent.signing.door import Door, open_door
 from agent.summary import gap_lines, table_lines, total_line
 from agent.terminal import Progress, printable
 from agent.version import VERSION
-from evidence.log import EvidenceStore
-from evidence.statement import Collected, Observation
+from evidence.statement import Observation
 
 EPILOG = """\
 A whole inventory of this host is shown and signed into the log. With --table, --json, --gaps or --root it is only
@@ -59,12 +58,18 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, sign, show; return the exit code."""
+    where = places(options.state)
+    if not _is_signed(options):
+        return _run(options, None, where.state)
+    with open_door(where) as door:
+        return _run(options, door, where.state)
+
+
+def _run(options: argparse.Namespace, door: Door | None, state: str) -> int:
     tables = chosen(options.table)
     promise, labels = _promise(options.every), parse_labels(options.label)
     quiet = options.json or options.gaps
-    sign = _is_signed(options)
-    state = state_folder(options.state)
-    target = Target(options.root, secret_of(state, make=sign))
+    target = Target(options.root, secret_of(state) if door is None else door.secret)
     progress, started = Progress(), time.monotonic()
     try:
         seen = observation(target, labels)
@@ -74,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
     elapsed_ms = round((time.monotonic() - started) * 1000)
     signed, news = "Not signed: printed only.\n", list[str]()
     try:  # signed first: a reader who goes away must not cost the evidence; and shown even if it cannot be signed
-        if sign:
-            signed = _append(state, [sealed(each, promise) for each in collections], seen, news)
+        if door is not None:
+            signed = _append(door, state, collections, seen, promise, news)
     finally:
         if options.gaps:
             _print_gaps(collections)
@@ -83,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
             _print_rows(collections)
         _print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
         sys.stderr.writelines(news)
-    if sign or not quiet:
+    if door is not None or not quiet:
         (sys.stderr if quiet else sys.stdout).write(signed)
     return _exit_code(collections, strict=options.strict)
 
@@ -99,18 +104,19 @@ def _is_signed(options: argparse.Namespace) -> bool:
     return sign
 
 
-def _append(state: str, collected: Sequence[Collected], seen: Observation, news: list[str]) -> str:
+def _append(
+    door: Door, state: str, collections: Sequence[Collection], seen: Observation, promise: int | None, news: list[str]
+) -> str:
     """Append the snapshot and return what to say about it; `news` is what the store has to say, come what may."""
-    with EvidenceStore.open(state, machine=seen.machine if seen.observed == "live" else None, clock=now) as store:
-        try:
-            entry = store.append_snapshot(collected, seen)
-        finally:
-            news += news_of(store.events, store.fingerprint, state)
-        lines = [
-            f"Signed as entry {entry.sequence} of {entry.origin}",
-            f"  log {state}",
-            f"  key {store.fingerprint}",
-        ]
+    try:
+        entry = door.snapshot(collections, seen, {each.table.name: promise for each in collections})
+    finally:
+        news += door.news()
+    lines = [
+        f"Signed as entry {entry.sequence} of {entry.origin}",
+        f"  log {state}",
+        f"  key {door.fingerprint}",
+    ]
     if entry.sequence <= 1:
         lines.append("Note the key's fingerprint elsewhere: whoever checks a pack will ask you for it.")
     return "\n".join((*lines, ""))

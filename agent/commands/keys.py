@@ -6,11 +6,9 @@ import argparse
 import sys
 
 from agent.errors import OK, CommandError
-from agent.news import news_of
-from agent.observing import Target, now, observation, secret_of
-from agent.places import state_folder
+from agent.places import Places, places
+from agent.signing.door import open_door
 from evidence.keys import KeyCard
-from evidence.log import EvidenceStore
 from evidence.reader import StoreReader
 
 EPILOG = """\
@@ -27,11 +25,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show, or rotate and show."""
-    state = state_folder(options.state)
+    where = places(options.state)
     if options.action == "rotate":
-        _rotate(state)
+        _rotate(where)
         print("Rotated: the old key signed the new one, and both are in the log.")
-    card = _card(state)
+    card = _card(where.state)
     print(f"fingerprint  {card.fingerprint}  (key {card.number} of this host)")
     print(f"openssh      {card.openssh}")
     print(f"hex          {card.hex}")
@@ -47,10 +45,9 @@ def _card(state: str) -> KeyCard:
     return card
 
 
-def _rotate(state: str) -> None:
-    _card(state)  # a mistyped folder must not become a state, with a key that nobody has ever used
-    seen = observation(Target("/", secret_of(state, make=True)), {})
-    with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
-        store.rotate(seen)
-        news = news_of(store.events, store.fingerprint, state)
+def _rotate(where: Places) -> None:
+    _card(where.state)  # a mistyped folder must not become a state, with a key that nobody has ever used
+    with open_door(where) as door:
+        door.rotate()
+        news = door.news()
     sys.stderr.writelines(news)

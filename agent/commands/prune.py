@@ -7,11 +7,9 @@ import datetime as dt
 import sys
 
 from agent.errors import OK, CommandError
-from agent.news import news_of
-from agent.observing import Target, now, observation
-from agent.places import state_folder
+from agent.places import places
+from agent.signing.door import open_door
 from agent.terminal import counted
-from evidence.log import EvidenceStore
 from evidence.prune import RETENTION_DAYS
 from evidence.reader import StoreReader
 
@@ -34,16 +32,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prune and say how much."""
-    state = state_folder(options.state)
-    with StoreReader(state) as reader:
-        secret = reader.secret()
-    if secret is None:
+    where = places(options.state)
+    with StoreReader(where.state) as reader:
+        begun = reader.secret() is not None
+    if not begun:
         raise CommandError("there is no log yet; it is begun by the first signature: evidenced inventory")
-    seen = observation(Target("/", secret), {})
     before = dt.datetime.now(dt.timezone.utc).replace(microsecond=0) - dt.timedelta(days=options.days)
-    with EvidenceStore.open(state, machine=seen.machine, clock=now) as store:
-        removed = store.prune(before, seen)
-        news = news_of(store.events, store.fingerprint, state)
+    with open_door(where) as door:
+        removed = door.prune(before)
+        news = door.news()
     sys.stderr.writelines(news)
     print(f"Removed {counted(removed, 'blob')} that only entries before {before:%Y-%m-%d} name.")
     return OK

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _fresh(state: str, tables: list[Table]) -> list[tuple[str, bytes]]:
     """Return the parts of a snapshot as it would be signed now."""
-    target = Target("/", secret_of(state, make=False))
+    target = Target("/", secret_of(state))
     progress = Progress()
     try:
         collections = read_tables(target, tables, progress)

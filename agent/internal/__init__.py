@@ -1,0 +1,1 @@
+"""Parts of the program that other parts start; their names begin with an underscore on the command line."""
