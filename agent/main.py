@@ -26,6 +26,9 @@ COMMANDS = {
     "prune": "remove stored rows past their retention; statements stay",
 }
 
+INTERNAL = ("_collect", "_plan", "_sign", "_upload")
+"""Commands that the parts of the service start; they stand in no help."""
+
 EPILOG = """exit codes: 0 fine, 1 the evidence is bad, 2 wrong use, 3 could not run or incomplete,
             4 verify: a required witness or timestamp is missing
 Each command explains itself with --help. Manual: evidenced(1)."""
@@ -36,7 +39,7 @@ LINE_LIMIT = 2000
 
 
 class Command(Protocol):
-    """What a module of agent.commands offers."""
+    """What a module of agent.commands or agent.internal offers."""
 
     def declare(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's options."""
@@ -49,17 +52,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     parser = _parser()
     name = next((each for each in arguments if not each.startswith("-")), None)
-    if name is None or name not in COMMANDS or arguments[0] != name:
+    if name is None or name not in (*COMMANDS, *INTERNAL) or arguments[0] != name:
         parser.parse_args(arguments)  # --help, --version, or an error that argparse words
         parser.print_help(sys.stderr)
         return WRONG_USE
-    command: Command = importlib.import_module(f"agent.commands.{name.replace('-', '_')}")
     own = argparse.ArgumentParser(
         prog=f"evidenced {name}",
-        description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
+        description=_sentence(COMMANDS.get(name, "a part of the service that other parts of it start")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # an option added later must not change what a script means
     )
+    command: Command = importlib.import_module(_module(name))
     command.declare(own)
     options = own.parse_args(arguments[1:])
     try:
@@ -71,6 +74,16 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return _complain(name, where + (error.strerror or type(error).__name__).lower(), COULD_NOT_RUN)
+
+
+def _module(name: str) -> str:
+    if name in INTERNAL:
+        return f"agent.internal.{name.removeprefix('_')}"
+    return f"agent.commands.{name.replace('-', '_')}"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
 
 
 def _complain(name: str, text: str, code: int) -> int:

@@ -55,6 +55,8 @@ def page(table: Table) -> str:
         f"needs: {', '.join(table.needs) or 'nothing that an ordinary user lacks'}",
         f"every: {span(table.interval_s)}",
     ]
+    if table.watches:
+        facts.append(f"watches: {', '.join(table.watches)}")
     if table.care:
         facts.append(table.care)
     text = [textwrap.fill(each, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for each in facts]
@@ -75,9 +77,11 @@ def _section(table: Table) -> str:
         for each in header_of(table).fields
     )
     care = f"{table.care}\n\n" if table.care else ""
+    watches = ", ".join(f"`{each}`" for each in table.watches)
+    watched = f" Read again when one of these changes: {watches}." if watches else ""
     return (
         f"## {table.name}\n\n{table.about} Version {table.version}, read every {span(table.interval_s)}.\n\n{care}"
-        f"Reads {reads}. Needs {needs}.\n\n| | column | type | meaning |\n| --- | --- | --- | --- |\n{rows}"
+        f"Reads {reads}. Needs {needs}.{watched}\n\n| | column | type | meaning |\n| --- | --- | --- | --- |\n{rows}"
     )
 
 

@@ -119,6 +119,11 @@ class Table:
     """Default schedule, in seconds."""
     sweep: Interest | None = None
     """What the one sweep of the file system should look for on behalf of this table."""
+    watches: tuple[str, ...] = ()
+    """Whose change makes the table due: a file (its folder is watched, since files are replaced by renaming), a folder
+    and what is directly in it if the path ends with "/", and `{home}/…` below the home of every user."""
+    min_distance_s: int = 5
+    """How long after a reading began the next may begin, however often something changes; seconds."""
     care: str = ""
     """One paragraph for the reader of the table: what its rows do and do not say."""
 

@@ -151,5 +151,6 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=HOUR_S,
+    watches=(GROUP, GSHADOW, PASSWD),
     care="Who is in a group: members, primary_members, and on the host whom a directory server adds.",
 )

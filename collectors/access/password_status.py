@@ -213,6 +213,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=HOUR_S,
+    watches=(SHADOW, PASSWD),
     care=(
         "No hash, salt or part of one is in a row. A locked password does not stop a login by key. An account "
         "without a line in shadow may still have a hash in passwd: see users.password_in_passwd."

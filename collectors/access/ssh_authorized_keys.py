@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from collectors.access.groups import GROUP
 from collectors.access.ssh.authorised import Finding, findings
-from collectors.access.ssh.config_files import READ_BELOW
+from collectors.access.ssh.config_files import CONFIGURATION, READ_BELOW
 from collectors.access.ssh.effective import Setting, effective_settings
 from collectors.access.ssh.key_lines import KeyLine, PrincipalLine
 from collectors.access.ssh.key_options import Option, expiry
@@ -171,6 +171,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=HOUR_S,
+    watches=(PASSWD, GROUP, *CONFIGURATION, "{home}/.ssh/authorized_keys", "{home}/.ssh/authorized_keys2"),
     care=(
         "Users are those of this host's passwd; keys that a program gives to sshd (AuthorizedKeysCommand) cannot be "
         "listed and are a gap. Paths come from the configuration of sshd with its Match blocks: a file that counts "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
-from collectors.access.ssh.config_files import READ_BELOW
+from collectors.access.ssh.config_files import CONFIGURATION, READ_BELOW
 from collectors.access.ssh.effective import Setting, effective_settings
 from collectors.access.ssh.effective_output import parse_effective
 from collectors.access.ssh.match_block import scope_text
@@ -152,6 +152,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=HOUR_S,
+    watches=CONFIGURATION,
     care=(
         "Where `sshd -T` can be run, values of the global section come from it, defaults included, and `configured` "
         "shows what the files say. Elsewhere, and inside Match blocks always, values are read from the files: a "

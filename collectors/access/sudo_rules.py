@@ -189,6 +189,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=HOUR_S,
+    watches=(*SUDOERS, "/etc/sudoers.d/", SUDO_CONF, NSSWITCH),
     care=(
         "Aliases are rows of their own and are not expanded; groups, netgroups and host names are as written. A row "
         "with a reason in `ignored` gives nobody anything. Rules in LDAP or SSSD are a gap, and so is each line "

@@ -147,6 +147,7 @@ TABLE = Table(
     reads=(PASSWD, SHELLS),
     collect=collect,
     interval_s=HOUR_S,
+    watches=(PASSWD, SHELLS),
     care=(
         "Local files only: accounts of a directory server (LDAP, SSSD, NIS) are not listed, and a line that asks one "
         "(+ or -) is a row that says so."

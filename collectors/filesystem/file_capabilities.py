@@ -83,6 +83,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=6 * HOUR_S,
+    min_distance_s=60,
     sweep=INTEREST,
     care="""Every local file system is swept once. Files without any execute bit are not asked: nobody, not even
 root, can execute them as they stand. Whether a capability is effective also depends on the mount (`nosuid`) and,

@@ -75,6 +75,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=6 * HOUR_S,
+    min_distance_s=60,
     sweep=INTEREST,
     care="""Whoever gets the number next gets the file. Ids of rootless containers (subuid(5)) and of directory
 servers have no name in passwd and stand here; nsswitch.conf says whether such a server is asked, and then a gap

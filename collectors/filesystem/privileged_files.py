@@ -123,6 +123,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=6 * HOUR_S,
+    min_distance_s=60,
     sweep=INTEREST,
     care="""Every local file system is swept once, with no list of folders; a file under a mount point that another
 mount covers cannot be seen. `expected` is known for the files of rpm packages, and on hosts of dpkg, which keeps no

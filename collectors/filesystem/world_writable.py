@@ -92,6 +92,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=6 * HOUR_S,
+    min_distance_s=60,
     sweep=INTEREST,
     care="""A folder with the sticky bit (/tmp) stands here too, with `sticky` true; one without it lets everybody
 remove and replace what is in it. Links are never listed: their own bits mean nothing. Whether others can reach an

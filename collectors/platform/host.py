@@ -225,6 +225,7 @@ TABLE = Table(
     collect=collect,
     needs=("CAP_DAC_READ_SEARCH",),
     interval_s=HOUR_S,
+    watches=(MACHINE_ID, *OS_RELEASE, "/etc/hostname", "/etc/timezone", "/etc/localtime"),
     care=(
         "Both kernels are named because an update counts only once it runs. The machine id is a keyed hash: equal "
         "on two reports of one agent, and useless for looking the machine up elsewhere."

@@ -178,5 +178,6 @@ TABLE = Table(
     key=("os_id", "os_version"),
     reads=(*OS_RELEASE, f"{FOLDER}/*.csv"),
     collect=collect,
+    watches=OS_RELEASE,
     care="Dates, not a verdict. source_date says how old the dates are; an unknown release is a gap.",
 )

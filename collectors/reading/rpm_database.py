@@ -20,6 +20,7 @@ FOLDERS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm")
 SQLITE = "rpmdb.sqlite"
 UNREAD = {"Packages.db": "rpm's own ndb format", "Packages": "Berkeley DB format"}
 READS = tuple(f"{folder}/{SQLITE}*" for folder in FOLDERS)
+WATCHES = tuple(f"{folder}/{name}" for folder in FOLDERS for name in (SQLITE, f"{SQLITE}-wal", *UNREAD))
 SIDE = ("-wal", "-journal")
 """What SQLite needs to see the last transaction. The index of the log (-shm) is made anew for the copy."""
 MOST_PACKAGES = 250_000

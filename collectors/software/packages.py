@@ -93,6 +93,8 @@ TABLE = Table(
     reads=(*OS_RELEASE, *dpkg.READS, *rpm.READS, *apk.READS),
     collect=collect,
     interval_s=HOUR_S,
+    watches=(*dpkg.WATCHES, *rpm.WATCHES, *apk.READS),
+    min_distance_s=20,
     care=(
         "Every package that dpkg's, rpm's (SQLite format) or apk's own database names, in any state: a Debian "
         "package of which only configuration is left has the state config-files. Read without a lock; what dpkg "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from collectors.contract import Gap, MalformedError, utc
-from collectors.reading.rpm_database import READS, databases, each_header
+from collectors.reading.rpm_database import READS, WATCHES, databases, each_header
 from collectors.reading.rpm_header import Header
 from collectors.software.package import Package
 from collectors.software.purl import Distribution, rpm_purl
@@ -15,7 +15,7 @@ from collectors.software.purl import Distribution, rpm_purl
 if TYPE_CHECKING:
     from collectors.reading.host import Host
 
-__all__ = ["READS", "databases", "package", "packages"]
+__all__ = ["READS", "WATCHES", "databases", "package", "packages"]
 
 NAME, VERSION, RELEASE, EPOCH, ARCH, SOURCE_RPM = 1000, 1001, 1002, 1003, 1022, 1044
 BUILD_TIME, INSTALL_TIME, SIZE, LONG_SIZE = 1006, 1008, 1009, 5009

@@ -9,6 +9,8 @@ from collectors.contract import Gap, path_gap
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
 
+CONFIGURATION = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/")
+"""What is watched; what other folders sshd_config includes files from is read all the same."""
 READ_BELOW = ("/etc/*", "/usr/*", "/opt/*", "/run/*", "/var/lib/*")
 """Where an Include may lead; another place is a gap."""
 
