@@ -1,0 +1,294 @@
+"""The forms in which settings are written: each says what it expects, and turns TOML's values into the program's."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.labels import KEY
+from evidence.errors import EvidenceError
+from evidence.keys import NOTE_COSIGNATURE
+from evidence.note import Verifier
+
+SAFE = 2**63
+TABLE = re.compile(r"[a-z0-9_]{1,64}")
+COLUMN = re.compile(rf"{TABLE.pattern}\.{TABLE.pattern}")
+QUOTED = 40
+"""Characters of a value that a message repeats."""
+
+SPAN = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
+SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SIZE = re.compile(r"(0|[1-9][0-9]{0,8})(B|KiB|MiB|GiB|TiB)")
+SIZE_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+class FormError(ValueError):
+    """A value that is not in its form; the text is what was found, and never quotes what may hold a secret."""
+
+
+class Form(Protocol):
+    """How one setting is written."""
+
+    @property
+    def expected(self) -> str:
+        """Return what is expected, limits included."""
+
+    def read(self, value: Any) -> Any:
+        """Return what the program works with. Raises: FormError."""
+
+    def shown(self, value: Any) -> str:
+        """Return the program's value as it is written in TOML."""
+
+
+def found(value: object, *, quote: bool = True) -> str:
+    """Return a value in words; `quote` is False where people may have typed a secret."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) < SAFE:
+        return str(value) if quote else "a number"
+    if isinstance(value, str):
+        return repr(value) if quote and len(value) <= QUOTED else f"text of {len(value)} characters"
+    words: dict[type, str] = {
+        list: "a list",
+        dict: "a table",
+        float: "a number with a fraction",
+        int: "a number past 2^63",
+    }
+    times = (dt.date, dt.time)  # a datetime is a date
+    return words.get(type(value), "a date or a time" if isinstance(value, times) else type(value).__name__)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Either of two."""
+
+    expected: str = "true or false"
+
+    def read(self, value: Any) -> bool:
+        """Return it."""
+        if not isinstance(value, bool):
+            raise FormError(found(value))
+        return value
+
+    def shown(self, value: Any) -> str:
+        """Return TOML's word."""
+        return "true" if value else "false"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number."""
+
+    least: int
+    most: int
+
+    @property
+    def expected(self) -> str:
+        """Return both limits."""
+        return f"a number from {self.least} to {self.most}"
+
+    def read(self, value: Any) -> int:
+        """Return it."""
+        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
+            raise FormError(found(value))
+        return value
+
+    def shown(self, value: Any) -> str:
+        """Return its digits."""
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its unit: a span of time in seconds, or a size in bytes."""
+
+    noun: str
+    example: str
+    pattern: re.Pattern[str]
+    units: dict[str, int]
+    least: int
+    most: int
+
+    @property
+    def expected(self) -> str:
+        """Return an example and both limits."""
+        return f'{self.noun} such as "{self.example}", from {self._text(self.least)} to {self._text(self.most)}'
+
+    def read(self, value: Any) -> int:
+        """Return seconds or bytes."""
+        match = self.pattern.fullmatch(value) if isinstance(value, str) else None
+        number = int(match[1]) * self.units[match[2]] if match else -1
+        if not match or not self.least <= number <= self.most:
+            raise FormError(found(value))
+        return number
+
+    def shown(self, value: Any) -> str:
+        """Return it in the largest unit that is exact."""
+        return f'"{self._text(value)}"'
+
+    def _text(self, number: int) -> str:
+        units = sorted(self.units.items(), key=lambda each: -each[1]) if number else list(self.units.items())[:1]
+        name, size = next(each for each in units if number % each[1] == 0)
+        return f"{number // size}{name}"
+
+
+def span(least: int, most: int) -> Measure:
+    """Return the form of a span of time, with its limits in seconds."""
+    return Measure("a span", "15m", SPAN, SPAN_S, least, most)
+
+
+def size(least: int, most: int) -> Measure:
+    """Return the form of a size, with its limits in bytes."""
+    return Measure("a size", "64MiB", SIZE, SIZE_BYTES, least, most)
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text that passes a check; `secretive` texts are never repeated in a message."""
+
+    expected: str
+    check: Callable[[str], bool]
+    secretive: bool = False
+
+    def read(self, value: Any) -> str:
+        """Return it."""
+        if not isinstance(value, str) or not self.check(value):
+            raise FormError(found(value, quote=not self.secretive))
+        return value
+
+    def shown(self, value: Any) -> str:
+        """Return a basic string; only printable text gets here, and TOML escapes two characters of it."""
+        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list of things of one form, none of them twice."""
+
+    each: Form
+    noun: str
+    most: int = 1000
+
+    @property
+    def expected(self) -> str:
+        """Return what each of them is."""
+        return f"a list of {self.noun}, each once"
+
+    def read(self, value: Any) -> list[Any]:
+        """Return all of them."""
+        if not isinstance(value, list) or len(value) > self.most:
+            raise FormError(found(value))
+        read = [self.each.read(each) for each in value]
+        twice = next((each for at, each in enumerate(read) if each in read[:at]), None)
+        if twice is not None:
+            raise FormError(f"{found(twice)} twice")
+        return read
+
+    def shown(self, value: Any) -> str:
+        """Return a list on one line."""
+        return "[" + ", ".join(map(self.each.shown, value)) + "]"
+
+
+def choice(*words: str) -> Text:
+    """Return the form of one of a few words."""
+    return Text(" or ".join(f'"{each}"' for each in words), words.__contains__)
+
+
+def plain(most: int) -> Text:
+    """Return the form of a short line of text."""
+    return Text(f"1 to {most} printable characters", lambda text: 1 <= len(text) <= most and text.isprintable())
+
+
+def name() -> Text:
+    """Return the form of a name that also stands in file names."""
+    pattern = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+    return Text("1 to 32 characters of a-z 0-9 -", lambda text: pattern.fullmatch(text) is not None)
+
+
+def matching(pattern: str, expected: str) -> Text:
+    """Return the form of text that a pattern describes; it is not repeated in a message."""
+    compiled = re.compile(pattern)
+    return Text(expected, lambda text: compiled.fullmatch(text) is not None, secretive=True)
+
+
+def label_key() -> Text:
+    """Return the form of a label's key."""
+    return Text("1 to 64 characters of a-z 0-9 _ . : -", lambda text: KEY.fullmatch(text) is not None)
+
+
+def table_name() -> Text:
+    """Return the form of a table's name; whether there is such a table is for the catalogue to say."""
+    return Text("1 to 64 characters of a-z 0-9 _", lambda text: TABLE.fullmatch(text) is not None)
+
+
+def column() -> Text:
+    """Return the form of a column's name; whether there is such a column is for the catalogue to say."""
+    return Text('"TABLE.COLUMN"', lambda text: COLUMN.fullmatch(text) is not None)
+
+
+def credential() -> Text:
+    """Return the form of the name of a systemd credential, which is a file name."""
+    return matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", "the name of a systemd credential: A-Z a-z 0-9 _ . -")
+
+
+def verifier() -> Text:
+    """Return the form of a hub's key."""
+    return Text("NAME+ID+KEY, as the hub prints it", _is_cosigner, secretive=True)
+
+
+def path() -> Text:
+    """Return the form of an absolute path."""
+    return Text("an absolute path without .. or control characters", _is_path, secretive=True)
+
+
+def url() -> Text:
+    """Return the form of the address of a server."""
+    return Text(
+        "https://HOST[:PORT][/PATH] without user, password or query (http:// to this machine only)",
+        lambda text: _is_url(text, ("https",)),
+        secretive=True,
+    )
+
+
+def proxy() -> Text:
+    """Return the form of the address of an HTTP proxy."""
+    return Text(
+        "http://HOST[:PORT] or https://HOST[:PORT] without user or password",
+        lambda text: _is_url(text, ("http", "https")) and urllib.parse.urlsplit(text).path in {"", "/"},
+        secretive=True,
+    )
+
+
+def _is_cosigner(text: str) -> bool:
+    try:
+        return Verifier.parse(text).kind == NOTE_COSIGNATURE
+    except EvidenceError:
+        return False
+
+
+def _is_path(text: str) -> bool:
+    usual = len(text) < 4096 and text.isprintable() and os.path.isabs(text)  # noqa: PLR2004  PATH_MAX
+    return usual and os.path.normpath(text) == text
+
+
+LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    """Return whether it is an address of one of the schemes, with nothing in it that may be a secret."""
+    if len(text) > 2000 or not text.isascii() or not text.isprintable() or any(each in text for each in " ?#\\"):  # noqa: PLR2004
+        return False
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in schemes and not (parts.scheme == "http" and host in LOCAL):
+        return False
+    return "@" not in parts.netloc and port != 0 and HOST.fullmatch(host) is not None
