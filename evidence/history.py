@@ -20,11 +20,16 @@ def all_rows(layout: Layout, index: IndexFile) -> Iterator[tuple[str, list[Row]]
     A log whose rows cannot be had whole yields what there is.
     """
     for log_id in log_ids(layout.logs, identity.current_log(layout.keys)):
-        log = layout.logs.folder(log_id)
-        try:
-            yield log_id, _rows(layout, index, log, log_id)
-        finally:
-            log.close()
+        yield log_id, rows_of(layout, index, log_id)
+
+
+def rows_of(layout: Layout, index: IndexFile, log_id: str) -> list[Row]:
+    """Return the rows of one log, as far as they can be had."""
+    log = layout.logs.folder(log_id)
+    try:
+        return _rows(layout, index, log, log_id)
+    finally:
+        log.close()
 
 
 def _rows(layout: Layout, index: IndexFile, log: Folder, log_id: str) -> list[Row]:

@@ -49,6 +49,10 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
         """Return the blobs the entry names, by table, or by subject for an event."""
         return {name: [each.hex() for each in digests] for name, digests in _unpack(self.packed).items()}
 
+    def digests(self) -> set[bytes]:
+        """Return all of them as 32 bytes each."""
+        return {digest for digests in _unpack(self.packed).values() for digest in digests}
+
 
 def pack(names: Mapping[str, Iterable[str]]) -> bytes:
     """Return the blobs an entry names as a row keeps them: ten thousand rows must fit into a little memory."""

@@ -123,7 +123,21 @@ class Journal:
         writer.sign()
         row = entry.row_of(frame, writer.segment)
         self.index.add(log.identity.log_id, sequence, [row])
+        log.log.rows.append(row)
         return Entry(origin, sequence, row.kind, row.wall, leaf_hash(data))
+
+    def key_of(self, log_id: str) -> PrivateKey | None:
+        """Return the private key that signs a log, None if it was destroyed. Raises: OSError, StateError."""
+        if self._log is None:
+            self.load(resume=False)
+        key = None if self._log is None else self._log.key
+        return key if key is not None and log_id.startswith(f"{key.public.id16}-") else None
+
+    def rows_of(self, log_id: str) -> list[Row]:
+        """Return the rows of a log up to its checkpoint, as far as they can be had."""
+        if isinstance(self._log, Continued) and self._log.identity.log_id == log_id:
+            return self._log.log.rows
+        return history.rows_of(self.layout, self.index, log_id)
 
     def record(
         self,

@@ -9,18 +9,22 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from evidence import history, identity, keyring, prune, reserve, statement
+from evidence import batch, history, identity, keyring, prune, reserve, statement
+from evidence.batch import BatchInfo
+from evidence.batch_range import LIMIT_BYTES
+from evidence.batch_source import Wanted, gathered
 from evidence.errors import CommitError, StateError
 from evidence.journal import Entry, Journal, Payload, event, words
 from evidence.layout import opened as opened_layout
 from evidence.lock import writing
 from evidence.opening import ROTATED
+from evidence.pack_target import SHARED
 from evidence.patrol import BUDGET_BYTES
 from evidence.reader import StoreReader
 from evidence.state import open_state
 from evidence.statement import Clock, Collected, Observation
 
-__all__ = ["Entry", "EvidenceStore"]
+__all__ = ["BatchInfo", "Entry", "EvidenceStore"]
 LOCK_WAIT_S = 10.0
 _DISK_FULL = "disk-full"
 
@@ -165,6 +169,39 @@ class EvidenceStore:
             self._journal.patrol_of(log).whole()
             self._journal.record_damage(observation)
         return self._journal.events[before:]
+
+    def unshipped(self, log_id: str, since: int) -> int:
+        """Return how many entries of a log stand from `since` on. Raises: StateError if there is no such log."""
+        with StoreReader(self._root.path) as reader:
+            return max(0, reader.signed_size(log_id).size - since)
+
+    def write_batch(
+        self,
+        folder: str,
+        log_id: str,
+        first: int,
+        *,
+        size: int | None = None,
+        limit_bytes: int = LIMIT_BYTES,
+        with_blobs: bool = True,
+        overwrite: bool = False,
+        mode: int = SHARED,
+    ) -> BatchInfo:
+        """Write the entries of a log from `first` on, and the blobs they bring, as one file into a folder.
+
+        It ends where `limit_bytes` of envelopes and blobs are reached, at `size` if that is given, at the end of the
+        log in any case: the next batch begins at the `size` that is returned. Without blobs and with `overwrite` it
+        replaces one that was written. Members of the folder's group may read the file, unless `mode` is another.
+        Raises: StateError if there are no such entries; PackError if the disk refuses or a file of its name stands
+        there; DamageError.
+        """
+        wanted = Wanted(log_id, first, size, limit_bytes, with_blobs)
+        with StoreReader(self._root.path) as reader:
+            try:
+                contents = gathered(self._journal, reader, wanted)
+            except OSError as error:
+                raise StateError(self._root.path, "a state that can be read", words(error)) from error
+            return batch.write(reader, contents, folder, overwrite=overwrite, mode=mode)
 
     def _append(self, blobs: Sequence[bytes], payload: Payload, observation: Observation) -> Entry:
         try:

@@ -18,6 +18,7 @@ import msgspec
 from evidence import restricted_json
 from evidence.errors import PackError
 from evidence.pack_blobs import BlobReport, write_blobs
+from evidence.pack_members import BUNDLE, write_checkpoint, write_keys
 from evidence.pack_range import Part, choose, found_in
 from evidence.pack_source import PackSource, SignedLog, signed_logs
 from evidence.pack_spool import Spool
@@ -26,7 +27,6 @@ from evidence.pack_target import Target
 from evidence.pack_text import Summary, readme
 
 FORMAT = 1
-BUNDLE = 256
 SCRIPT = os.path.join(os.path.dirname(__file__), "verify.py")
 
 
@@ -153,9 +153,10 @@ def _fill(
     """Write every member but the manifest, in the order of the format."""
     contents = _Contents()
     for part in parts:
-        _keys(spool, part.log)
+        write_keys(spool, part.log)
     for part in parts:
-        _log(spool, part.log)
+        write_checkpoint(spool, part.log)
+        spool.add(f"{part.log.id}/leaves", part.log.leaves)
         _entries(spool, source, logs, part, contents)
     _place_lost(contents, parts)
     blobs = write_blobs(spool, source, contents.digests)
@@ -166,21 +167,6 @@ def _fill(
             spool.add("verify.py", script.read())
     spool.add("README.txt", readme(parts).encode())
     return contents, blobs
-
-
-def _keys(spool: Spool, log: SignedLog) -> None:
-    spool.add(f"keys/{log.id}.pem", log.key.pem().encode())
-    spool.add(f"keys/{log.id}.pub", log.key.openssh(log.origin).encode())
-    spool.add(f"keys/{log.id}.vkey", f"{log.key.vkey(log.origin)}\n".encode())
-    spool.add(f"keys/{log.id}.json", restricted_json.encode({"protection": log.protection}) + b"\n")
-
-
-def _log(spool: Spool, log: SignedLog) -> None:
-    spool.add(f"{log.id}/checkpoint", log.note.encode())
-    spool.add(f"{log.id}/checkpoint.txt", log.note.text.encode())
-    spool.add(f"{log.id}/checkpoint.sig", log.signature)
-    spool.add(f"{log.id}/checkpoint.sshsig", log.armoured.encode())
-    spool.add(f"{log.id}/leaves", log.leaves)
 
 
 def _entries(spool: Spool, source: PackSource, logs: Sequence[SignedLog], part: Part, contents: _Contents) -> None:

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 
 from evidence.errors import PackError
 
-_MODE = 0o600
+PRIVATE = 0o600
+SHARED = 0o640
+"""For the group of the folder, too."""
 _CHUNK = 1024 * 1024
 _DESCRIPTORS = "/proc/self/fd"
 _NOT_HERE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EPERM, errno.ENOSYS)
@@ -25,8 +27,9 @@ _NOT_HERE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EPERM, errno.EN
 class Target:
     """One file in the making; `write`, then `commit`."""
 
-    def __init__(self, path: str, *, overwrite: bool) -> None:
+    def __init__(self, path: str, *, overwrite: bool, mode: int = PRIVATE) -> None:
         self.path = path
+        self._mode = mode
         self._overwrite = overwrite
         self._name = os.path.basename(path)
         self._temporary: str | None = None
@@ -57,12 +60,12 @@ class Target:
         flags = os.O_RDWR | os.O_CLOEXEC
         try:
             if os.path.isdir(_DESCRIPTORS):  # without it an unnamed file can never be given a name
-                return os.open(".", flags | os.O_TMPFILE, _MODE, dir_fd=self._folder)
+                return os.open(".", flags | os.O_TMPFILE, PRIVATE, dir_fd=self._folder)
         except OSError as error:
             if error.errno not in _NOT_HERE:
                 raise
         self._temporary = self._fresh_name()
-        return os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE, dir_fd=self._folder)
+        return os.open(self._temporary, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE, dir_fd=self._folder)
 
     def _fresh_name(self) -> str:
         return f".{self._name[:200]}.{secrets.token_hex(4)}.part"
@@ -80,10 +83,18 @@ class Target:
 
         Raises: PackError when it reads back otherwise, or when a file has come to stand there; OSError.
         """
+        if self._mode != PRIVATE:
+            self._share()
         os.fsync(self._descriptor)
         self._read_back()
         self._place()
         os.fsync(self._folder)
+
+    def _share(self) -> None:
+        """Let the group of the folder read the file; where there are no groups (FAT), nothing is shared."""
+        with contextlib.suppress(PermissionError):
+            os.fchown(self._descriptor, -1, os.fstat(self._folder).st_gid)
+            os.fchmod(self._descriptor, self._mode)
 
     def _read_back(self) -> None:
         # Synced pages may be dropped, so that what is read comes from the device and not from memory.
@@ -133,6 +144,11 @@ class Target:
     def _rename(self) -> None:
         os.rename(self._temporary or "", self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._temporary = None
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, in hex."""
+        return self._hash.hexdigest()
 
     def close(self) -> None:
         """Give everything back; a file that was not committed is gone."""

@@ -14,9 +14,9 @@ from functools import partial
 
 import msgspec
 
-from evidence import entry, keyring, prune, restricted_json, scan, signed_size
+from evidence import entry, keyring, prune, scan, signed_size
 from evidence.blobs import Blobs
-from evidence.errors import DamageError, EvidenceError
+from evidence.errors import DamageError
 from evidence.history import all_rows
 from evidence.index import Row
 from evidence.index_file import IndexFile
@@ -176,17 +176,7 @@ class Patrol:
         return _NAME_BYTES * len(named)
 
     def _pruned(self, rows: list[Row]) -> set[str]:
-        gone: set[str] = set()
-        for row in rows:
-            if row.kind == prune.PRUNED:
-                gone.update(self._details(row.names()["event"][0]).digests)
-        return gone
-
-    def _details(self, digest: str) -> prune.Details:
-        try:
-            return msgspec.convert(restricted_json.decode(self.blobs.get(digest) or b""), prune.Details)
-        except (EvidenceError, msgspec.ValidationError):
-            return prune.Details(digests=())
+        return {digest for row in rows for digest in prune.pruned_by(row, self.blobs)}
 
 
 def blobs_finding(digests: Sequence[str], found: str) -> Finding:

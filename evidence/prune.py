@@ -67,6 +67,18 @@ def removable(rows: Iterable[Row], before: str) -> set[str]:
     return old - needed
 
 
+def pruned_by(row: Row, blobs: Blobs) -> frozenset[str]:
+    """Return which blobs a `pruned` event took away; none if its details cannot be read any more."""
+    if row.kind != PRUNED:
+        return frozenset()
+    (name,) = row.names()["event"]
+    try:
+        details = msgspec.convert(restricted_json.decode(blobs.get(name) or b""), Details)
+    except (EvidenceError, msgspec.ValidationError):
+        return frozenset()
+    return frozenset(details.digests)
+
+
 def intend(state: Folder, removal: Removal) -> None:
     """Write down what is going to be removed, durably."""
     state.replace(NAME, restricted_json.encode(removal) + b"\n")

@@ -45,7 +45,7 @@ class BehindError(TreeLostError):
 
 @dataclass(frozen=True)
 class Recovered:
-    """A log that is open at its end, and the rows of all its entries."""
+    """A log that is open at its end, and the rows of all its entries, to which those that follow are added."""
 
     writer: LogWriter
     rows: list[Row]

@@ -53,6 +53,23 @@ class Frontier:
             result = node_hash(full, result)
         return result
 
+    @property
+    def full(self) -> tuple[bytes, ...]:
+        """Return the roots of the full subtrees, left to right: one for each bit of the size that is set."""
+        return tuple(self._full)
+
+    @classmethod
+    def of(cls, size: int, full: Sequence[bytes]) -> Frontier:
+        """Return the tree of which only its size and the roots of its full subtrees are known.
+
+        Raises: ProofError unless there are as many as the size asks for.
+        """
+        if len(full) != size.bit_count() or any(len(each) != HASH_BYTES for each in full):
+            raise ProofError("frontier", f"{size.bit_count()} hashes for {size} leaves", f"{len(full)}")
+        tree = cls()
+        tree._full, tree.size = list(full), size
+        return tree
+
     def copy(self) -> Frontier:
         """Return an independent tree of the same leaves, to see what an append would give."""
         other = Frontier()
