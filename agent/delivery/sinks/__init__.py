@@ -1,0 +1,1 @@
+"""Where batches go: a folder, any HTTP store, a hub."""
