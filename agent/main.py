@@ -24,6 +24,7 @@ COMMANDS = {
     "log": "show entries and checkpoints, prove that an entry is in the log",
     "keys": "show or rotate the key of this host",
     "prune": "remove stored rows past their retention; statements stay",
+    "config": "check the configuration, and show what is in effect",
 }
 
 INTERNAL = ("_collect", "_plan", "_sign", "_upload")

@@ -18,6 +18,7 @@ from evidence.note import Verifier
 SAFE = 2**63
 TABLE = re.compile(r"[a-z0-9_]{1,64}")
 COLUMN = re.compile(rf"{TABLE.pattern}\.{TABLE.pattern}")
+DIGEST = re.compile(r"(?i:[0-9a-f]{2}(:?[0-9a-f]{2}){31})")
 QUOTED = 40
 """Characters of a value that a message repeats."""
 
@@ -182,16 +183,38 @@ class Listed:
     def read(self, value: Any) -> list[Any]:
         """Return all of them."""
         if not isinstance(value, list) or len(value) > self.most:
-            raise FormError(found(value))
+            raise FormError(found(value, quote=False))
         read = [self.each.read(each) for each in value]
         twice = next((each for at, each in enumerate(read) if each in read[:at]), None)
         if twice is not None:
-            raise FormError(f"{found(twice)} twice")
+            raise FormError("one of them twice")
         return read
 
     def shown(self, value: Any) -> str:
         """Return a list on one line."""
         return "[" + ", ".join(map(self.each.shown, value)) + "]"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A SHA-256, as openssl x509 -fingerprint prints it or without colons."""
+
+    expected: str = "64 hexadecimal digits, with or without colons"
+
+    def read(self, value: Any) -> str:
+        """Return the digits in lower case, without colons."""
+        if not isinstance(value, str) or not DIGEST.fullmatch(value):
+            raise FormError(found(value, quote=False))
+        return value.replace(":", "").lower()
+
+    def shown(self, value: Any) -> str:
+        """Return the digits."""
+        return f'"{value}"'
+
+
+def fingerprint() -> Fingerprint:
+    """Return the form of the SHA-256 of a certificate or key."""
+    return Fingerprint()
 
 
 def choice(*words: str) -> Text:

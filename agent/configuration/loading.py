@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -13,7 +13,7 @@ from agent.configuration.checking import Checker
 from agent.configuration.files import all_files, configuration_file, read_file
 from agent.configuration.model import Configuration
 from agent.configuration.problems import Key, Place, Problem
-from agent.configuration.rules import judge, judge_tables
+from agent.configuration.rules import Judgement, judge, judge_tables
 from agent.configuration.syntax import SyntaxProblemError, lines_of, parse
 from agent.errors import WRONG_USE, CommandError
 from agent.terminal import counted
@@ -45,12 +45,18 @@ def load(option: str | None = None, tables: Sequence[Table] | None = None) -> Lo
     for path in files:
         _take(path, merged, loaded)
     loaded.configuration = msgspec.convert(merged, Configuration)
-    judgements = [*judge(loaded.configuration), *(judge_tables(loaded.configuration, tables) if tables else ())]
+    take_judgements(loaded, judge(loaded.configuration))
+    if tables is not None:
+        take_judgements(loaded, judge_tables(loaded.configuration, tables))
+    return loaded
+
+
+def take_judgements(loaded: Loaded, judgements: Iterable[Judgement]) -> None:
+    """Add what rules say about the whole, each with the place it is about."""
     for each in judgements:
-        place = nearest(loaded.origins, each.key) or Place(main)
+        place = nearest(loaded.origins, each.key) or Place(loaded.main)
         problem = Problem(place, each.key, each.expected, each.found, each.hint)
         (loaded.warnings if each.warning else loaded.problems).append(problem)
-    return loaded
 
 
 def configured(

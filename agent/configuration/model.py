@@ -134,9 +134,6 @@ class Directory(Sink, frozen=True, tag="directory"):
     path: Annotated[str, setting(forms.path(), "folder that batches are put into; it must exist")]
 
 
-FINGERPRINT = r"(?i:[0-9a-f]{2}(:?[0-9a-f]{2}){31})"
-
-
 class Remote(Sink, frozen=True):
     """A server: how to reach it, and how both sides know each other."""
 
@@ -147,12 +144,12 @@ class Remote(Sink, frozen=True):
         str | None, setting(forms.path(), "PEM file of the authorities that are trusted; absent: those of the system")
     ] = None
     pin_sha256: Annotated[
-        str | None,
+        tuple[str, ...],
         setting(
-            forms.matching(FINGERPRINT, "64 hexadecimal digits, with or without colons"),
-            "SHA-256 of the server's certificate, beside all other checks: openssl x509 -noout -fingerprint -sha256",
+            Listed(forms.fingerprint(), "SHA-256 fingerprints of 64 hexadecimal digits, with or without colons", 16),
+            "the server's certificate or public key (SPKI) must be one of these, beside all other checks",
         ),
-    ] = None
+    ] = ()
     client_certificate: Annotated[
         str | None, setting(forms.path(), "PEM file of the certificate that this host shows (mTLS)")
     ] = None
