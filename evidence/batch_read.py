@@ -86,6 +86,8 @@ class CheckedBatch:
     checkpoint: Checkpoint
     note: Note
     """The checkpoint as it was signed."""
+    armoured: str
+    """The SSHSIG over its text."""
     key: PublicKey
     origin: str
     first: int
@@ -129,13 +131,14 @@ class Batch:
             raise SignatureError(f"log {self.place.log_id}", f"the key {key.fingerprint}", self.key.fingerprint)
         if self._checked is not None:
             raise RuntimeError("a batch is checked once")
-        signed, checkpoint = self._checkpoint()
+        signed, armoured, checkpoint = self._checkpoint()
         before, leaves, behind = self._tree(checkpoint)
         if known is not None:
             self._compare(known, before, leaves, signed, checkpoint)
         self._checked = CheckedBatch(
             checkpoint=checkpoint,
             note=signed,
+            armoured=armoured,
             key=self.key,
             origin=checkpoint.origin,
             first=self.place.first,
@@ -227,8 +230,8 @@ class Batch:
                 return each
         raise FormatError(where, f"one of {', '.join(_PROTECTIONS)}", "something else")
 
-    def _checkpoint(self) -> tuple[Note, Checkpoint]:
-        """Return the signed note and what it says; its other forms are compared."""
+    def _checkpoint(self) -> tuple[Note, str, Checkpoint]:
+        """Return the signed note, its SSHSIG and what they say; its other forms are compared."""
         log = self.manifest.log
         where = self.manifest.members[self._next].name
         signed = note.parse(self._whole(), where)
@@ -241,8 +244,9 @@ class Batch:
             raise FormatError(where, f"{log.origin} of size {log.size}", "another log or size")
         if self._whole() != signed.text.encode() or self._whole() != signed.lines[0].signature:
             raise FormatError(where, "the same text and signature by themselves", "others")
-        sshsig.verify(_ascii(self._whole(), where), signed.text.encode(), self.key)
-        return signed, checkpoint
+        armoured = _ascii(self._whole(), where)
+        sshsig.verify(armoured, signed.text.encode(), self.key)
+        return signed, armoured, checkpoint
 
     def _tree(self, checkpoint: Checkpoint) -> tuple[Frontier, bytes, Frontier]:
         """Return the tree in front of the batch, the leaves in it, and the tree behind it."""
