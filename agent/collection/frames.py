@@ -35,9 +35,10 @@ def encode(kind: bytes, payload: bytes) -> bytes:
 
 
 class FrameParser:
-    """Takes bytes as they come from a pipe and gives whole frames."""
+    """Takes bytes as they come from a pipe or a socket and gives whole frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: frozenset[int] = KINDS) -> None:
+        self._kinds = kinds
         self._held = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -47,7 +48,7 @@ class FrameParser:
         while len(self._held) - start >= 5:  # noqa: PLR2004  kind and length
             kind = self._held[start]
             size = int.from_bytes(self._held[start + 1 : start + 5], "big")
-            if kind not in KINDS or size > FRAME_LIMIT:
+            if kind not in self._kinds or size > FRAME_LIMIT:
                 raise FrameError(f"expected a frame of at most {FRAME_LIMIT} bytes, found kind {kind} of {size}")
             if len(self._held) - start - 5 < size:
                 break

@@ -37,6 +37,11 @@ class Clerk:
         self._news: list[str] = []
 
     @property
+    def state(self) -> str:
+        """Return the path of the state folder."""
+        return self._state
+
+    @property
     def store(self) -> EvidenceStore:
         """Return the open store; it is made at first use. Raises: StateError and its children."""
         if self._store is None:

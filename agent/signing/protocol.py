@@ -229,6 +229,11 @@ def parse_question(payload: bytes) -> AnyQuestion:
     return question
 
 
+def checked(question: Question) -> Question:
+    """Return a question of our own making as it would be read at the other end. Raises: FrameError if it would not."""
+    return parse_question(msgspec.json.encode(question))
+
+
 def answer_frame(answer: Answer) -> bytes:
     """Return the frame that answers; news that do not fit are left out."""
     payload = msgspec.json.encode(answer)

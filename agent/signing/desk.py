@@ -1,0 +1,107 @@
+"""A question and what is done about it: the one code behind the socket and behind a command that writes itself."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from agent.collection.receiver import Collection
+from agent.observing import sealed
+from agent.signing import protocol
+from agent.signing.clerk import Clerk
+from agent.signing.protocol import Answer, Done, Question, Signed, Welcome
+from agent.signing.records import moment
+from agent.version import VERSION
+from evidence.errors import FormatError
+from evidence.log import Entry
+from evidence.order import id_of
+from evidence.reader import StoreReader
+from evidence.statement import Observation
+
+_Act = Callable[[Any, Sequence[Collection], int], Answer]
+
+
+class Desk:
+    """Answers questions at an open store."""
+
+    def __init__(self, clerk: Clerk) -> None:
+        self._clerk = clerk
+        self._acts: dict[type[Question], _Act] = {
+            protocol.Hello: lambda _question, _collections, _uid: self._welcome(),
+            protocol.Snapshot: lambda question, collections, _uid: self._snapshot(question, collections),
+            protocol.Event: lambda question, _collections, _uid: self._event(question),
+            protocol.Record: lambda question, _collections, uid: self._record(question, uid),
+            protocol.Rotate: lambda _question, _collections, _uid: self._signed(clerk.rotate({})),
+            protocol.Prune: lambda question, _collections, _uid: self._prune(question),
+            protocol.Check: lambda _question, _collections, _uid: Done(count=len(clerk.check({}))),
+        }
+
+    def answer(self, question: Question, collections: Sequence[Collection], uid: int) -> Answer:
+        """Return the answer to somebody who may ask. Raises: EvidenceError by what went wrong."""
+        return self._acts[type(question)](question, collections, uid)
+
+    def _welcome(self) -> Welcome:
+        store = self._clerk.store
+        origin, size = None, 0
+        with StoreReader(self._clerk.state) as reader:
+            card = reader.key_card()
+            if card is not None:
+                origin = card.vkey.partition("+")[0]
+                size = reader.signed_size(id_of(origin)).size
+        return Welcome(
+            secret=store.secret, machine=self._clerk.machine, fingerprint=store.fingerprint, origin=origin, size=size
+        )
+
+    def _snapshot(self, question: protocol.Snapshot, collections: Sequence[Collection]) -> Signed:
+        image = question.image
+        seen = Observation(
+            name="" if image is None else image.name,  # of a live host the clerk finds it
+            machine=None if image is None else image.machine,
+            observed="live" if image is None else "image",
+            labels=question.labels,
+            version=VERSION,
+            reason=question.reason,
+            privileged=question.privileged,
+        )
+        collected = [sealed(each, question.promise.get(each.table.name)) for each in collections]
+        return self._signed(self._clerk.snapshot(collected, seen))
+
+    def _event(self, question: protocol.Event) -> Signed:
+        absence, labels = question.absence, question.labels
+        return self._signed(self._clerk.event(question.kind, question.fields, question.details, labels, absence))
+
+    def _record(self, question: protocol.Record, uid: int) -> Signed:
+        by = user_words(uid)
+        return self._signed(self._clerk.record(question.kind, question.fields, question.note, question.at, by))
+
+    def _prune(self, question: protocol.Prune) -> Done:
+        before = moment(question.before)
+        if before is None:
+            raise FormatError("prune", "a time that there is", "another")
+        return Done(count=self._clerk.prune(before, {}))
+
+    def _signed(self, entry: Entry) -> Signed:
+        return Signed(
+            origin=entry.origin,
+            sequence=entry.sequence,
+            kind=entry.kind,
+            wall=entry.wall,
+            leaf=entry.leaf_hash.hex(),
+            fingerprint=self._clerk.store.fingerprint,
+        )
+
+
+def user_words(uid: int) -> dict[str, Any]:
+    """Return who that is, for the details of a record."""
+    try:
+        return {"name": pwd.getpwuid(uid).pw_name, "uid": uid}
+    except KeyError:
+        return {"name": None, "uid": uid}
+
+
+def told(answer: Answer, clerk: Clerk) -> Answer:
+    """Return an answer with what the store has to say."""
+    return msgspec.structs.replace(answer, news=tuple(clerk.news()))
