@@ -1,6 +1,7 @@
 """Write the pages that are made from the program itself; with --check, say which of them are not up to date.
 
-docs/tables.md, the list of columns in docs/privacy.md, and the inventory in README.md (times are those of the writer).
+docs/tables.md, the list of columns in docs/privacy.md, the inventory in README.md (times are those of the writer), and
+what the settings say of themselves: docs/configuration.md, evidenced.toml(5) and the file that packages install.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.configuration import pages as configuration
+from agent.configuration.manual import manual
+from agent.configuration.rules import droppable
 from agent.main import main
 from agent.table_pages import cell, markdown
 from collectors.catalogue import all_tables
@@ -36,8 +40,12 @@ def personal_columns() -> str:
     lines = []
     for table in all_tables():
         fields = [each for each in header_of(table).fields if each.personal]
-        lines += [f"| `{table.name}` | `{each.name}` | {cell(each.meaning)} |" for each in fields]
-    return "\n".join(("| table | column | meaning |", "| --- | --- | --- |", *lines, ""))
+        switches = droppable(table)
+        lines += [
+            f"| `{table.name}` | `{each.name}` | {'yes' if each.name in switches else ''} | {cell(each.meaning)} |"
+            for each in fields
+        ]
+    return "\n".join(("| table | column | can be dropped | meaning |", "| --- | --- | --- | --- |", *lines, ""))
 
 
 def inventory() -> str:
@@ -53,6 +61,10 @@ def inventory() -> str:
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield (path, what it should be)."""
     yield TOP / "docs/tables.md", markdown(all_tables())
+    settings = TOP / "docs/configuration.md"
+    yield settings, between(settings.read_text("utf-8"), "settings", configuration.markdown())
+    yield TOP / "docs/man/evidenced.toml.5", manual()
+    yield TOP / "packaging/agent.toml", configuration.template()
     privacy = TOP / "docs/privacy.md"
     yield privacy, between(privacy.read_text("utf-8"), "columns", personal_columns())
     readme = TOP / "README.md"
