@@ -178,7 +178,9 @@ class _Reading:
 
     def _take(self, found: Segment, stop: int) -> None:
         for at in range(found.first, stop):
-            self.rows.append(entry.row_of(found.frames[at], found.first))
+            frame = found.frames[at]
+            known = self._known[at : at + 1]
+            self.rows += known if known and _is_of(known[0], found.first, frame) else [entry.row_of(frame, found.first)]
 
     def _copy_tail(self, frames: list[segment.Frame], first: int) -> None:
         """Write frames that nobody acknowledged to a file of their own, as if they were appended now."""
@@ -223,8 +225,16 @@ class _Reading:
                 raise TreeLostError(self._place.origin, None, "no entry and no checkpoint")
             return
         leaves = [each.leaf for each in self.rows[: signed.size]]
+        if len(leaves) == signed.size and leaves == self._leaves:
+            return  # `usable` has compared them
         if len(leaves) < signed.size or root(leaves) != signed.root:
             raise TreeLostError(self._place.origin, signed, "others")
+
+
+def _is_of(row: Row, first: int, frame: segment.Frame) -> bool:
+    """Return whether a row is that of a frame whose leaf was compared with it: it stands where the row says."""
+    same_kind = (row.kind == entry.LOST) == (frame.lost_leaf is not None)
+    return same_kind and (row.segment, row.offset, row.length) == (first, frame.offset, frame.length)
 
 
 def open_segments(log: Folder) -> Folder:
