@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agent.delivery import address
+from agent.delivery.errors import SettingsError
 from agent.labels import KEY
 from evidence.errors import EvidenceError
 from evidence.keys import NOTE_COSIGNATURE
@@ -273,18 +274,14 @@ def url() -> Text:
     """Return the form of the address of a server."""
     return Text(
         "https://HOST[:PORT][/PATH] without user, password or query (http:// to this machine only)",
-        lambda text: _is_url(text, ("https",)),
+        _is_url,
         secretive=True,
     )
 
 
 def proxy() -> Text:
     """Return the form of the address of an HTTP proxy."""
-    return Text(
-        "http://HOST[:PORT] or https://HOST[:PORT] without user or password",
-        lambda text: _is_url(text, ("http", "https")) and urllib.parse.urlsplit(text).path in {"", "/"},
-        secretive=True,
-    )
+    return Text("http://HOST[:PORT] without user or password", _is_proxy, secretive=True)
 
 
 def _is_cosigner(text: str) -> bool:
@@ -299,19 +296,16 @@ def _is_path(text: str) -> bool:
     return usual and os.path.normpath(text) == text
 
 
-LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    """Return whether it is an address of one of the schemes, with nothing in it that may be a secret."""
-    if len(text) > 2000 or not text.isascii() or not text.isprintable() or any(each in text for each in " ?#\\"):  # noqa: PLR2004
-        return False
+def _is_url(text: str) -> bool:
+    """Return whether a sink can be reached there, with nothing in the address that may be a secret."""
     try:
-        parts = urllib.parse.urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
+        return "?" not in text and bool(address.parse(text, "url").host)
+    except SettingsError:
         return False
-    if parts.scheme not in schemes and not (parts.scheme == "http" and host in LOCAL):
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        return bool(address.parse_proxy(text, "proxy").host)
+    except SettingsError:
         return False
-    return "@" not in parts.netloc and port != 0 and HOST.fullmatch(host) is not None

@@ -1,6 +1,6 @@
 """`evidenced _plan`: what the supervisor has to do, in lines, so that it need not read TOML or import a collector.
 
-docs/configuration.md says what the settings mean. A line is a word and its fields, separated by tabs.
+docs/configuration.md says what the settings mean, agent.daemon.plan what the lines do.
 """
 
 from __future__ import annotations
@@ -13,15 +13,9 @@ from agent.configuration.digest import digest
 from agent.configuration.loading import configured
 from agent.configuration.model import Configuration
 from agent.errors import OK
-from collectors.access.users import PASSWD, User, user_on
 from collectors.catalogue import all_tables
 from collectors.contract import Table
-from collectors.reading.host import Host
-from collectors.reading.lines import each_line
 
-HOME = "{home}/"
-HOMES_LIMIT = 1000
-"""Homes that are watched; keys of further users are seen at the next scheduled reading."""
 PROCESSES = "CAP_SYS_PTRACE"
 """What a table needs that looks into processes; nothing else gets it."""
 
@@ -35,13 +29,13 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan."""
     tables = all_tables()
     configuration = configured(options.config, tables)
-    lines = plan(configuration, tables, homes(Host("/", secret=b"")))
+    lines = plan(configuration, tables)
     sys.stdout.buffer.write("".join(f"{line}\n" for line in lines).encode())
     sys.stdout.buffer.flush()
     return OK
 
 
-def plan(configuration: Configuration, tables: Sequence[Table], user_homes: Sequence[str]) -> Iterator[str]:
+def plan(configuration: Configuration, tables: Sequence[Table]) -> Iterator[str]:
     """Yield the lines, without their newlines."""
     schedule = configuration.schedule
     pressure = schedule.pressure
@@ -55,9 +49,9 @@ def plan(configuration: Configuration, tables: Sequence[Table], user_homes: Sequ
     for each in read:
         interval = interval_of(configuration, each)
         distance = min(interval, max(each.min_distance_s, schedule.minimum_distance))
-        yield _line("table", each.name, interval, distance, "process" if PROCESSES in each.needs else "file")
+        yield _line("table", each.name, interval, distance, _kind(each))
     if configuration.watches.enabled:
-        yield from _watches(read, user_homes)
+        yield from _watches(read)
 
 
 def is_enabled(configuration: Configuration, table: Table) -> bool:
@@ -72,30 +66,21 @@ def interval_of(configuration: Configuration, table: Table) -> int:
     return table.interval_s if own is None or own.interval is None else own.interval
 
 
-def homes(host: Host) -> list[str]:
-    """Return the homes of this host's own users, each once; one that no line can hold is left to the schedule."""
-    found = dict.fromkeys(
-        each.home.rstrip("/")
-        for each in each_line(host, PASSWD, user_on)
-        if isinstance(each, User) and each.source == "local" and _is_plain(each.home)
-    )
-    return list(found)[:HOMES_LIMIT]
+def _kind(table: Table) -> str:
+    """Return what kind of child reads a table."""
+    if PROCESSES in table.needs:
+        return "process"
+    return "file" if table.sweep is None else "sweep"
 
 
-def _is_plain(path: str) -> bool:
-    return path.startswith("/") and path.isprintable()
-
-
-def _watches(tables: Sequence[Table], user_homes: Sequence[str]) -> Iterator[str]:
+def _watches(tables: Sequence[Table]) -> Iterator[str]:
     """Yield one line for each path, with all tables that want it."""
     wanted: dict[str, list[str]] = {}
     for table in tables:
         for path in table.watches:
-            paths = [f"{home}/{path[len(HOME) :]}" for home in user_homes] if path.startswith(HOME) else [path]
-            for each in paths:
-                wanted.setdefault(each, []).append(table.name)
+            wanted.setdefault(path, []).append(table.name)
     for path, names in sorted(wanted.items()):
-        yield _line("watch", path, ",".join(dict.fromkeys(names)))
+        yield _line("watch", path, ",".join(names))
 
 
 def _line(word: str, *fields: str | int) -> str:
