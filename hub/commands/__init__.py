@@ -1,0 +1,1 @@
+"""The commands of `evidenced-hub`, one a file: declare, run, exit code."""
