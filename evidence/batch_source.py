@@ -13,14 +13,13 @@ from evidence import batch_range, identity, note, prune, sshsig
 from evidence.batch import Contents, signed_part
 from evidence.batch_form import Place
 from evidence.batch_range import Choice, Stored
-from evidence.errors import DamageError, StateError
-from evidence.history import rows_of
+from evidence.errors import StateError
+from evidence.history import rows_of, trees_at
 from evidence.index import Row
 from evidence.journal import Journal
 from evidence.note import Checkpoint
 from evidence.order import log_ids
 from evidence.reader import StoreReader
-from evidence.tree import Frontier
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def gathered(journal: Journal, reader: StoreReader, wanted: Wanted) -> Contents:
         raise StateError(f"log {wanted.log_id}", f"entries {wanted.first} to {stop - 1}", found)
     choice = _choice(journal, rows, wanted, stop)
     place = Place(wanted.log_id, wanted.first, choice.size)
-    before, tree = _trees(rows, place, signed)
+    before, tree = trees_at(rows, signed, [place.first, place.size])
     checkpoint = Checkpoint(signed.origin, place.size, tree.root())
     leaves = b"".join(each.leaf for each in rows[place.first : place.size])
     part = signed_part(reader, place, leaves, checkpoint, *_signature(journal, reader, place, checkpoint, signed))
@@ -80,20 +79,6 @@ def _stored_size(journal: Journal, name: str) -> int:
 
 def _pruned_by(journal: Journal, row: Row) -> frozenset[bytes]:
     return frozenset(bytes.fromhex(each) for each in prune.pruned_by(row, journal.blobs))
-
-
-def _trees(rows: Sequence[Row], place: Place, signed: Checkpoint) -> tuple[Frontier, Frontier]:
-    """Return the tree in front of a batch and the one behind it. Raises: DamageError."""
-    tree = Frontier(each.leaf for each in rows[: place.first])
-    before = tree.copy()
-    for each in rows[place.first : place.size]:
-        tree.append(each.leaf)
-    behind = tree.copy()
-    for each in rows[place.size :]:
-        tree.append(each.leaf)
-    if (tree.size, tree.root()) != (signed.size, signed.root):
-        raise DamageError(f"log {place.log_id}", "leaves that give the signed root", "others")
-    return before, behind
 
 
 def _signature(

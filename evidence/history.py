@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from evidence import entry, identity, keyring, scan, signed_size
 from evidence.errors import DamageError
 from evidence.index import Row
 from evidence.index_file import IndexFile
 from evidence.layout import Layout
+from evidence.note import Checkpoint
 from evidence.order import log_ids, origin_of
 from evidence.recovery import open_segments, usable
 from evidence.state import Folder
+from evidence.tree import Frontier
 
 
 def all_rows(layout: Layout, index: IndexFile) -> Iterator[tuple[str, list[Row]]]:
@@ -30,6 +32,22 @@ def rows_of(layout: Layout, index: IndexFile, log_id: str) -> list[Row]:
         return _rows(layout, index, log, log_id)
     finally:
         log.close()
+
+
+def trees_at(rows: Sequence[Row], signed: Checkpoint, sizes: Sequence[int]) -> list[Frontier]:
+    """Return the tree of a log at each of some sizes, which rise and are none larger than what was signed.
+
+    Raises: DamageError unless the rows give the signed root.
+    """
+    tree = Frontier()
+    found = []
+    for size in (*sizes, signed.size):
+        for row in rows[tree.size : size]:
+            tree.append(row.leaf)
+        found.append(tree.copy())
+    if (tree.size, tree.root()) != (signed.size, signed.root):
+        raise DamageError(f"log {signed.origin}", "leaves that give the signed root", "others")
+    return found[:-1]
 
 
 def _rows(layout: Layout, index: IndexFile, log: Folder, log_id: str) -> list[Row]:

@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from evidence.keys import PrivateKey
 from evidence.layout import Layout
 from evidence.opening import Continued, Opening, decide
 from evidence.patrol import Patrol, blobs_finding
+from evidence.predicates import Receipt
 from evidence.quarantine import Finding
 from evidence.state import Folder
 from evidence.statement import Clock, Context, Observation
@@ -115,7 +116,9 @@ class Journal:
         writer = log.log.writer
         sequence = writer.size
         origin = log.identity.origin
-        context = Context(origin=origin, sequence=sequence, clock=self.clock(), observation=observation)
+        context = Context(
+            origin=origin, sequence=sequence, clock=self.clock(), observation=observation, receipt=log.receipt
+        )
         data = payload(context)
         body = dsse.sign(data, [log.key] if also is None else [log.key, also]).encode()
         self.blobs.put({statement.digest(each): each for each in blobs})
@@ -138,6 +141,11 @@ class Journal:
         if isinstance(self._log, Continued) and self._log.identity.log_id == log_id:
             return self._log.log.rows
         return history.rows_of(self.layout, self.index, log_id)
+
+    def remember_receipt(self, log_id: str, receipt: Receipt | None) -> None:
+        """Name a receipt in the entries from now on."""
+        if isinstance(self._log, Continued) and self._log.identity.log_id == log_id:
+            self._log = replace(self._log, receipt=receipt)
 
     def record(
         self,

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from evidence import batch, history, identity, keyring, prune, reserve, statement
+from evidence.accepting import Accepted, RestoredError
+from evidence.answered import answered
 from evidence.batch import BatchInfo
 from evidence.batch_range import LIMIT_BYTES
 from evidence.batch_source import Wanted, gathered
@@ -17,6 +19,7 @@ from evidence.errors import CommitError, StateError
 from evidence.journal import Entry, Journal, Payload, event, words
 from evidence.layout import opened as opened_layout
 from evidence.lock import writing
+from evidence.note import Verifier
 from evidence.opening import ROTATED
 from evidence.pack_target import SHARED
 from evidence.patrol import BUDGET_BYTES
@@ -202,6 +205,23 @@ class EvidenceStore:
             except OSError as error:
                 raise StateError(self._root.path, "a state that can be read", words(error)) from error
             return batch.write(reader, contents, folder, overwrite=overwrite, mode=mode)
+
+    def accept_receipt(self, log_id: str, data: bytes, verifiers: Sequence[Verifier], *, covers: int = 0) -> Accepted:
+        """Check what a hub or witness answered for a log, keep it, and return what it acknowledges.
+
+        `verifiers` are the keys that were pinned; `covers` is the size that has to be acknowledged, such as that of
+        the batch that was sent. The next entry names the latest receipt.
+        Raises: ReceiptError for anything else, which is kept, too; RestoredError when our own key signed what this
+        state does not have, so that the next entry begins a new epoch; StateError.
+        """
+        try:
+            return answered(self._journal, log_id, data, tuple(verifiers), covers)
+        except RestoredError:
+            self._journal.leave()  # whoever needs the log next finds the proof
+            raise
+        except OSError as error:
+            step = "see to the disk; the answer will be given again"
+            raise StateError(self._root.path, "the answer kept on disk", words(error), step) from error
 
     def _append(self, blobs: Sequence[bytes], payload: Payload, observation: Observation) -> Entry:
         try:

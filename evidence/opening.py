@@ -23,12 +23,14 @@ from evidence.keys import PrivateKey, PublicKey
 from evidence.layout import Layout
 from evidence.note import Checkpoint
 from evidence.order import log_ids, origin_of
-from evidence.predicates import Event
+from evidence.predicates import Event, Receipt
 from evidence.quarantine import Finding
+from evidence.receipts import Kept
 from evidence.recovery import BehindError, Recovered, TreeLostError, open_segments, recover
 from evidence.scan import Place
 from evidence.scan import read as read_segment
 from evidence.state import Folder
+from evidence.tree import root
 
 ROTATED = "key-rotated"
 
@@ -40,6 +42,8 @@ class Continued:
     identity: Identity
     key: PrivateKey
     log: Recovered
+    receipt: Receipt | None = None
+    """The latest cosignature that is known of it."""
 
 
 @dataclass(frozen=True)
@@ -284,13 +288,33 @@ def _continued(layout: Layout, found: Continued, next_epoch: Plan, segments: Fol
         writer.close()
         return _after_rotation(layout, found, named, checkpoint)
     layout.keys.remove(keyring.NEXT)  # of a rotation that was never committed
-    seen, damaged = receipts.newest(layout.root, identity.log_id, identity.origin, found.key.public)
-    if damaged:
-        receipts.set_aside(layout, identity.log_id, damaged)
-    if seen is not None and seen.size > writer.size:
+    kept = _receipts(layout, identity, found.key.public)
+    behind = _restored(kept, found.log)
+    if behind is not None:
         writer.close()
-        return msgspec.structs.replace(next_epoch, why="restored", previous=seen)
-    return found
+        return msgspec.structs.replace(next_epoch, why="restored", previous=behind)
+    return Continued(identity, found.key, found.log, receipts.latest(kept))
+
+
+def _receipts(layout: Layout, identity: Identity, key: PublicKey) -> list[Kept]:
+    """Return the receipts of a log; what is damaged among them goes to quarantine."""
+    with receipts.opened(layout.root, identity.log_id) as folder:
+        if folder is None:
+            return []
+        kept, damaged = receipts.load(folder, identity.origin, key)
+        receipts.set_aside(layout, folder, identity.log_id, damaged)
+    return kept
+
+
+def _restored(kept: list[Kept], log: Recovered) -> Checkpoint | None:
+    """Return the checkpoint to name if receipts prove that this state is not the one that was left."""
+    writer = log.writer
+    if kept and kept[-1].checkpoint.size > writer.size:
+        return kept[-1].checkpoint
+    for each in (each.checkpoint for each in kept if each.is_fork):
+        if root(row.leaf for row in log.rows[: each.size]) != each.root:
+            return writer.checkpoint  # what was signed elsewhere is no part of the log that is here
+    return None
 
 
 def _named_key(segments: Folder, origin: str, row: Row) -> str | None:

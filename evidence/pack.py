@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from evidence.errors import PackError
 from evidence.pack_blobs import BlobReport, write_blobs
 from evidence.pack_members import BUNDLE, write_checkpoint, write_keys
 from evidence.pack_range import Part, choose, found_in
-from evidence.pack_source import PackSource, SignedLog, signed_logs
+from evidence.pack_source import PackSource, SignedLog, cosigned_log, signed_logs
 from evidence.pack_spool import Spool
 from evidence.pack_tar import MAX_MEMBERS, TarStream
 from evidence.pack_target import Target
@@ -121,7 +121,7 @@ def _write(
     if options.since >= options.until:
         raise PackError("period", "an end behind its begin", "none")
     logs = signed_logs(source)
-    parts = choose(source, logs, options.since, options.until)
+    parts = [_cosigned(source, each) for each in choose(source, logs, options.since, options.until)]
     written = 0
 
     def count(data: bytes) -> None:
@@ -145,6 +145,11 @@ def _write(
         damaged=tuple(blobs.damaged),
         lost=contents.lost,
     )
+
+
+def _cosigned(source: PackSource, part: Part) -> Part:
+    """Return a part that ends at the log's newest cosigned checkpoint, if that covers all its entries."""
+    return replace(part, log=cosigned_log(source, part.log, part.sequences[-1] + 1))
 
 
 def _fill(

@@ -7,13 +7,14 @@ is written, and each entry against its leaf on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from evidence import note, sshsig, tree
 from evidence.errors import DamageError
 from evidence.keys import PublicKey
 from evidence.note import Checkpoint, Note, Verifier
+from evidence.receipts import Cosigned
 
 Protection = Literal["file", "sealed", "memory"]
 _ATTEMPTS = 20
@@ -64,6 +65,9 @@ class PackSource(Protocol):
 
     def sshsig(self, log_id: str) -> str:
         """Return the armoured SSH signature over the text of the latest note."""
+
+    def receipt(self, log_id: str) -> Cosigned | None:
+        """Return the newest checkpoint that someone cosigned, None if there is none."""
 
     def leaves(self, log_id: str) -> bytes:
         """Return the leaf hashes, at least up to the checkpoint's size."""
@@ -126,6 +130,30 @@ def _signed_log(source: PackSource, info: LogInfo) -> SignedLog:
         note=signed,
         checkpoint=checkpoint,
         signature=signed.lines[0].signature,
+        armoured=armoured,
+        leaves=leaves,
+    )
+
+
+def cosigned_log(source: PackSource, log: SignedLog, least: int) -> SignedLog:
+    """Return a log as it was when it was cosigned last, if it had at least so many entries; else as it is.
+
+    Raises: DamageError if the cosigned checkpoint is of another tree.
+    """
+    found = source.receipt(log.id)
+    if found is None or not least <= found.checkpoint.size <= log.size:
+        return log
+    armoured = found.armoured or (log.armoured if found.checkpoint == log.checkpoint else None)
+    if armoured is None:  # a log that was closed before it was cosigned: nobody can sign this size for OpenSSH
+        return log
+    leaves = log.leaves[: found.checkpoint.size * tree.HASH_BYTES]
+    if tree.root(tree.split(leaves)) != found.checkpoint.root:
+        raise DamageError(f"receipt of log {log.id}", "the root of its leaves", "another")
+    return replace(
+        log,
+        note=found.note,
+        checkpoint=found.checkpoint,
+        signature=found.note.lines[0].signature,
         armoured=armoured,
         leaves=leaves,
     )

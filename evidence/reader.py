@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Literal
 
 from evidence import identity as identities
-from evidence import keyring, keys, layout, scan, segment, signed_size, tree
+from evidence import keyring, keys, layout, receipts, scan, segment, signed_size, tree
 from evidence.blobs import Blobs
 from evidence.entry import leaf_of, payload_of, statement_of
 from evidence.errors import DamageError, StateError, UnreadableError
@@ -22,6 +22,7 @@ from evidence.keys import KeyCard, PublicKey
 from evidence.note import Checkpoint
 from evidence.order import is_log_id, log_ids, origin_of
 from evidence.predicates import Statement
+from evidence.receipts import Cosigned
 from evidence.state import Folder, open_state
 from evidence.writer import SEGMENTS
 
@@ -145,6 +146,15 @@ class StoreReader:
                 return signed_size.read_sshsig(log)
             except FileNotFoundError:
                 raise DamageError(log.where(signed_size.SSHSIG), "a signature", "none", _MEND) from None
+
+    def receipt(self, log_id: str) -> Cosigned | None:
+        """Return the newest checkpoint of a log that a hub or witness cosigned, None if there is none.
+
+        Raises: DamageError if the log's key is lost; receipts that do not verify are passed over.
+        """
+        key = self.public_key(log_id)
+        with self._readable(layout.RECEIPTS), receipts.opened(self._root, log_id) as folder:
+            return None if folder is None else receipts.cosigned(folder, origin_of(log_id), key)
 
     def entries(self, log_id: str, start: int = 0, stop: int | None = None) -> Iterator[StoredEntry]:
         """Yield the entries of a range in order, none left out; a lost one has no envelope.

@@ -11,6 +11,7 @@ from evidence import dsse, note, sshsig, statement, strict_base64, tree
 from evidence.keys import PrivateKey, PublicKey
 from evidence.note import Checkpoint, SignatureLine
 from evidence.pack_source import Protection
+from evidence.receipts import Cosigned
 from evidence.statement import Clock, Collected, Context, Observation
 from tests.evidence.known import AGENT
 from tests.evidence.statements import clock, observation
@@ -34,6 +35,7 @@ class Log:
     entries: list[Entry] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     cosignatures: list[SignatureLine] = field(default_factory=list)
+    receipt: Cosigned | None = None
 
     @property
     def id(self) -> str:
@@ -138,6 +140,9 @@ class MemoryStore:
     def sshsig(self, log_id: str) -> str:
         log = self._log(log_id)
         return sshsig.sign(log.text.encode(), log.key)
+
+    def receipt(self, log_id: str) -> Cosigned | None:
+        return self._log(log_id).receipt
 
     def leaves(self, log_id: str) -> bytes:
         return b"".join(self._log(log_id).leaves)

@@ -1,0 +1,147 @@
+"""Taking an acknowledgement in: a note that our own log signed, of a tree that it has, and that a known key cosigned.
+
+What is anything else is no acknowledgement, and is kept for people to look at (`rejected/`, the first 100 of a log).
+What our own key signed and our own log does not have is kept as the proof that the state was put back: the log is not
+gone on with (`evidence.opening`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from evidence import note, receipts, sshsig
+from evidence.errors import EvidenceError, LimitError
+from evidence.keys import PrivateKey, PublicKey
+from evidence.note import Checkpoint, Note, SignatureLine, Verified, Verifier
+from evidence.predicates import Receipt
+from evidence.receipts import FORK, REJECTED, SSHSIG, VKEYS, Kept, name_of
+from evidence.state import Folder
+
+_MAX_REJECTED = 100
+_NAME_DIGITS = 16
+
+
+class ReceiptError(EvidenceError):
+    """An answer that is no acknowledgement; it was kept."""
+
+
+class RestoredError(ReceiptError):
+    """Our own key signed what our log does not have: the next entry begins a new epoch."""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """An acknowledgement that holds: this log up to `size` was seen by those who are named."""
+
+    log_id: str
+    size: int
+    receipts: tuple[Receipt, ...]
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer is held against: the log, and whom we know."""
+
+    origin: str
+    key: PublicKey
+    size: int
+    """How many entries the log has."""
+    verifiers: tuple[Verifier, ...]
+    covers: int
+    """The size that has to be acknowledged."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A note that our log signed."""
+
+    note: Note
+    checkpoint: Checkpoint
+
+
+def read(data: bytes, known: Known) -> Answer:
+    """Return the checkpoint of our log in an answer. Raises: EvidenceError if it is anything else."""
+    where = "answer"
+    if len(data) > receipts.LIMIT:
+        raise LimitError(where, f"at most {receipts.LIMIT} bytes", "more")
+    found = note.parse(data, where)
+    note.verify(found, [Verifier(known.origin, known.key)], where)
+    checkpoint = Checkpoint.parse(found.text, where)
+    if checkpoint.origin != known.origin:
+        raise ReceiptError(where, f"a checkpoint of {known.origin}", "one of another log")
+    return Answer(note=found, checkpoint=checkpoint)
+
+
+def acknowledged(answer: Answer, known: Known) -> tuple[Verified, ...]:
+    """Return who acknowledges what was to be acknowledged. Raises: EvidenceError."""
+    where = "answer"
+    cosigned = receipts.cosigners(answer.note, list(known.verifiers), where)
+    if answer.checkpoint.size < known.covers:
+        raise ReceiptError(where, f"a size of {known.covers} or more", f"{answer.checkpoint.size}")
+    return cosigned
+
+
+def keep(folder: Folder, answer: Answer, cosigned: Sequence[Verified], known: Known, key: PrivateKey | None) -> None:
+    """Keep an acknowledgement if it is newer than what one of its cosigners gave before; durable when this returns.
+
+    Without the private key, which may be gone, there is no SSHSIG beside it. Raises: OSError.
+    """
+    size = answer.checkpoint.size
+    kept, _ = receipts.load(folder, known.origin, known.key)
+    new = [each for each in cosigned if _newest_of(kept, each.verifier) < size]
+    if not new:
+        return
+    whole = Note(answer.note.text, (_line_of(answer.note, Verifier(known.origin, known.key)),))
+    there = next((each for each in kept if each.name == name_of(size)), None)
+    for seen, source in ((there.cosigned, there.note) if there else ((), answer.note), (new, answer.note)):
+        for each in seen:
+            whole = whole.with_line(_line_of(source, each.verifier))
+    verifiers = [each.verifier for each in (*(there.cosigned if there else ()), *new)]
+    vkeys = "".join(f"{each.key.vkey(each.name, each.kind)}\n" for each in verifiers)
+    if key is not None:
+        folder.replace(name_of(size) + SSHSIG, sshsig.sign(answer.note.text.encode(), key).encode())
+    folder.replace(name_of(size) + VKEYS, vkeys.encode())
+    folder.replace(name_of(size), whole.encode())
+    _drop_older(folder, known)
+
+
+def keep_proof(folder: Folder, answer: Answer, *, fork: bool) -> None:
+    """Keep what our own key signed and our own log does not have. Raises: OSError."""
+    size = answer.checkpoint.size
+    folder.replace(FORK + name_of(size) if fork else name_of(size), answer.note.encode())
+
+
+def reject(folder: Folder, data: bytes) -> None:
+    """Keep an answer that is no acknowledgement, as it came, up to a limit. Raises: OSError."""
+    name = hashlib.sha256(data).hexdigest()[:_NAME_DIGITS]
+    rejected = folder.folder(REJECTED, create=True)
+    try:
+        if len(rejected.names()) < _MAX_REJECTED and rejected.facts(name) is None:
+            rejected.replace(name, data[: receipts.LIMIT])
+    finally:
+        rejected.close()
+
+
+def _newest_of(kept: Sequence[Kept], verifier: Verifier) -> int:
+    """Return the largest size that a cosigner has signed, -1 if it has signed none."""
+    sizes = (each.checkpoint.size for each in kept if any(seen.verifier == verifier for seen in each.cosigned))
+    return max(sizes, default=-1)
+
+
+def _line_of(found: Note, verifier: Verifier) -> SignatureLine:
+    return next(each for each in found.lines if (each.name, each.key_id) == (verifier.name, verifier.key_id))
+
+
+def _drop_older(folder: Folder, known: Known) -> None:
+    """Remove notes of which every cosigner has signed a larger one, and what a killed process left half-done."""
+    kept, _ = receipts.load(folder, known.origin, known.key)
+    for each in kept:
+        superseded = [_newest_of(kept, seen.verifier) > each.checkpoint.size for seen in each.cosigned]
+        if superseded and all(superseded):
+            folder.remove(each.name)
+    names = folder.names()
+    for name in names:
+        note_name, dot, _ = name.rpartition(".")
+        if name.startswith(".") or (dot and name.endswith((VKEYS, SSHSIG)) and note_name not in names):
+            folder.remove(name)
+    folder.sync()
