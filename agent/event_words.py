@@ -52,10 +52,9 @@ def damage(event: Fields) -> str:
 
 def missed(event: Fields) -> str:
     """Return from when until when entries are missing, and why."""
-    absence, failures = event.get("absence"), event.get("failures")
-    span = absence if isinstance(absence, dict) else {}
+    failures = event.get("failures")
     many = f", {counted(failures, 'entry')} did not fit" if isinstance(failures, int) else ""
-    return f"{span.get('reason')} from {span.get('from')} to {span.get('until')}{many}"
+    return f"{_span(event)}{many}"
 
 
 def _opened(event: Fields) -> str:
@@ -80,11 +79,53 @@ def _disk_full(_: Fields) -> str:
     return "the disk is full; from here on entries may not have fitted"
 
 
+def _started(event: Fields) -> str:
+    since = f"; {_span(event)}" if isinstance(event.get("absence"), dict) else ""
+    return f"version {event.get('version')}{since}"
+
+
+def _jumped(event: Fields) -> str:
+    return f"from {event.get('from')} to {event.get('to')}"
+
+
+def _trimmed(event: Fields) -> str:
+    blobs, size = event.get("blobs"), event.get("bytes")
+    what = counted(blobs, "blob") if isinstance(blobs, int) else "blobs"
+    room = f", {counted(size, 'byte')}" if isinstance(size, int) else ""
+    return f"a batch leaves without {what}{room}; its entries stay in it"
+
+
+def _span(event: Fields) -> str:
+    absence = event.get("absence")
+    span = absence if isinstance(absence, dict) else {}
+    return f"{span.get('reason')} from {span.get('from')} to {span.get('until')}"
+
+
+def _job(event: Fields) -> str:
+    end = f"signal {event.get('signal')}" if event.get("signal") is not None else f"exit {event.get('exit')}"
+    return f"{event.get('name')}: {end}, {event.get('duration_ms')} ms from {event.get('started')}"
+
+
+def _alive(_: Fields) -> str:
+    return "nothing else to say"
+
+
+def _stopped(_: Fields) -> str:
+    return "as it was told to"
+
+
 KINDS: dict[str, Callable[[Fields], str]] = {
+    "agent-started": _started,
+    "agent-stopped": _stopped,
+    "clock-jumped": _jumped,
     "damage": damage,
     "disk-full": _disk_full,
     "gap": missed,
+    "heartbeat": _alive,
+    "job": _job,
     "key-rotated": _rotated,
     "log-opened": _opened,
     "pruned": _pruned,
+    "spool-trimmed": _trimmed,
+    "suspended": _span,
 }

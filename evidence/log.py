@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from evidence import batch, history, identity, keyring, prune, reserve, statement
+from evidence import batch, enrolment, history, identity, keyring, prune, reserve, statement
 from evidence.accepting import Accepted, RestoredError
 from evidence.answered import answered
 from evidence.batch import BatchInfo
@@ -17,6 +17,7 @@ from evidence.batch_range import LIMIT_BYTES
 from evidence.batch_source import Wanted, gathered
 from evidence.errors import CommitError, StateError
 from evidence.journal import Entry, Journal, Payload, event, words
+from evidence.keys import PublicKey
 from evidence.layout import opened as opened_layout
 from evidence.lock import writing
 from evidence.note import Verifier
@@ -172,6 +173,16 @@ class EvidenceStore:
             self._journal.patrol_of(log).whole()
             self._journal.record_damage(observation)
         return self._journal.events[before:]
+
+    def prove(self, hub: str, nonce: str, observation: Observation) -> tuple[str, PublicKey, str]:
+        """Return origin, key and the signature with which the log that goes on enrols at a hub.
+
+        Raises: CommitError, if there was no log and none could be begun; FormatError.
+        """
+        with self._journal.committing():
+            log = self._journal.continued(observation)
+            origin = log.identity.origin
+            return origin, log.key.public, enrolment.prove(log.key, hub, nonce, origin)
 
     def unshipped(self, log_id: str, since: int) -> int:
         """Return how many entries of a log stand from `since` on. Raises: StateError if there is no such log."""

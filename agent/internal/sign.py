@@ -12,7 +12,9 @@ from agent.places import Places, places
 from agent.signing import listening
 from agent.signing.clerk import Clerk
 from agent.signing.notify import Notifier
+from agent.signing.outbox import Outbox
 from agent.signing.peer import Doorkeeper
+from agent.signing.policy import policy_of
 from agent.signing.server import Server
 from agent.signing.service import Service
 
@@ -32,11 +34,12 @@ def run(options: argparse.Namespace) -> int:
     """Serve until idle."""
     where = places(options.state)
     clerk = Clerk(where.state, LOCK_WAIT_S)
-    service = Service(clerk)
+    service = Service(clerk, Outbox(where.outbox, clerk, lambda: policy_of(options.config)))
     server = Server(_listener(options, where), Doorkeeper.of_this_process(), service.act, service.tables)
     server.heed_signals()
     try:
         server.run(Notifier(os.environ), service.pause)
+        service.finish()
     finally:
         server.close()
         clerk.close()

@@ -18,6 +18,7 @@ from agent.signing import kinds, records
 from agent.signing.absence import gone_since, last_of_agent, within
 from agent.signing.protocol import Absence
 from evidence.errors import EvidenceError
+from evidence.keys import PublicKey
 from evidence.log import Entry, EvidenceStore
 from evidence.reader import StoreReader
 from evidence.statement import Collected, Observation
@@ -104,7 +105,7 @@ class Clerk:
 
     def record(self, kind: str, fields: Mapping[str, str], note: str | None, at: str | None, by: Any) -> Entry:
         """Sign what a person or a job says; `by` is who the kernel says it is. Raises: FormatError."""
-        stated, free = records.checked(kind, fields, at, dt.datetime.now(dt.timezone.utc))
+        stated, free = records.checked(kind, fields, at)
         details = {**free, "recorded_by": by, **({} if note is None else {"note": note})}
         return self.store.append_event(kind, stated, details, self.here({}))
 
@@ -119,6 +120,10 @@ class Clerk:
     def check(self, labels: Mapping[str, str]) -> list[Entry]:
         """Compare everything with its hash, and return the events that record what was found."""
         return self.store.check(self.here(labels))
+
+    def prove(self, hub: str, nonce: str) -> tuple[str, PublicKey, str]:
+        """Return the log's origin, its key, and the signature with which it enrols at a hub."""
+        return self.store.prove(hub, nonce, self.here({}))
 
     def _absence(self, kind: str, claimed: Absence | None) -> dict[str, str] | None:
         """Return the absence an event carries: the agent's own is derived, and none goes back past what was signed."""

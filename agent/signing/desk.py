@@ -12,9 +12,12 @@ from agent.collection.receiver import Collection
 from agent.observing import sealed
 from agent.signing import protocol
 from agent.signing.clerk import Clerk
-from agent.signing.protocol import Answer, Done, Question, Signed, Welcome
+from agent.signing.outbox import Outbox
+from agent.signing.progress import ENROLLED
+from agent.signing.protocol import Answer, Done, Proof, Question, Signed, Welcome
 from agent.signing.records import moment
 from agent.version import VERSION
+from evidence import strict_base64
 from evidence.errors import FormatError
 from evidence.log import Entry
 from evidence.order import id_of
@@ -27,8 +30,9 @@ _Act = Callable[[Any, Sequence[Collection], int], Answer]
 class Desk:
     """Answers questions at an open store."""
 
-    def __init__(self, clerk: Clerk) -> None:
+    def __init__(self, clerk: Clerk, outbox: Outbox) -> None:
         self._clerk = clerk
+        self._outbox = outbox
         self._acts: dict[type[Question], _Act] = {
             protocol.Hello: lambda _question, _collections, _uid: self._welcome(),
             protocol.Snapshot: lambda question, collections, _uid: self._snapshot(question, collections),
@@ -37,6 +41,11 @@ class Desk:
             protocol.Rotate: lambda _question, _collections, _uid: self._signed(clerk.rotate({})),
             protocol.Prune: lambda question, _collections, _uid: self._prune(question),
             protocol.Check: lambda _question, _collections, _uid: Done(count=len(clerk.check({}))),
+            protocol.Delivered: lambda question, _collections, _uid: self._delivered(question),
+            protocol.Refused: lambda question, _collections, _uid: self._refused(question),
+            protocol.Prove: lambda question, _collections, _uid: self._proof(question),
+            protocol.Batches: lambda question, _collections, _uid: self._batches(question),
+            protocol.Flush: lambda _question, _collections, _uid: Done(count=outbox.write_due()),
         }
 
     def answer(self, question: Question, collections: Sequence[Collection], uid: int) -> Answer:
@@ -71,7 +80,27 @@ class Desk:
 
     def _event(self, question: protocol.Event) -> Signed:
         absence, labels = question.absence, question.labels
-        return self._signed(self._clerk.event(question.kind, question.fields, question.details, labels, absence))
+        done = self._signed(self._clerk.event(question.kind, question.fields, question.details, labels, absence))
+        if question.kind == ENROLLED:
+            self._outbox.enrolled(question.fields["vkey"])
+        return done
+
+    def _delivered(self, question: protocol.Delivered) -> Done:
+        note = None if question.note is None else question.note.encode()
+        return Done(count=self._outbox.delivered(question.sink, question.batch, note, question.sha256))
+
+    def _refused(self, question: protocol.Refused) -> Done:
+        self._outbox.refused(question.sink, question.batch, question.reason)
+        return Done()
+
+    def _proof(self, question: protocol.Prove) -> Proof:
+        origin, key, sshsig = self._clerk.prove(question.hub, question.nonce)
+        return Proof(origin=origin, key=strict_base64.encode(key.spki), sshsig=sshsig)
+
+    def _batches(self, question: protocol.Batches) -> Done:
+        if question.log is None:
+            return Done(count=self._outbox.write())
+        return Done(count=self._outbox.again(question.log, question.first or 0))
 
     def _record(self, question: protocol.Record, uid: int) -> Signed:
         by = user_words(uid)

@@ -19,9 +19,12 @@ WAIT_S = 10.0
 
 
 @contextlib.contextmanager
-def open_door(places: Places, wait_s: float = WAIT_S) -> Iterator[Door]:
-    """Give the door to these places. Raises: StateError when there is a signer that does not let us ask."""
-    yield RemoteDoor(places, wait_s) if _answers(places.sign_socket) else LocalDoor(places, wait_s)
+def open_door(places: Places, wait_s: float = WAIT_S, config: str | None = None) -> Iterator[Door]:
+    """Give the door to these places; `config` is the file of `--config`, if one was given.
+
+    Raises: StateError when there is a signer that does not let us ask.
+    """
+    yield RemoteDoor(places, wait_s) if _answers(places.sign_socket) else LocalDoor(places, wait_s, config)
 
 
 def _answers(path: str) -> bool:

@@ -100,7 +100,9 @@ def moment(text: str) -> dt.datetime | None:
         return None
 
 
-def checked(kind: str, fields: Mapping[str, str], at: str | None, now: dt.datetime) -> tuple[dict[str, Any], Any]:
+def checked(
+    kind: str, fields: Mapping[str, str], at: str | None, now: dt.datetime | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the statement says and what the details say of a record. Raises: FormatError."""
     known = RECORDS.get(kind)
     if known is None:
@@ -118,8 +120,9 @@ def checked(kind: str, fields: Mapping[str, str], at: str | None, now: dt.dateti
     missing = sorted(known.required.keys() - fields.keys())
     if missing:
         raise FormatError(f"record {kind}", f"field {missing[0]}", "none")
-    _check_times(kind, stated, at, now)
-    return {**dict.fromkeys(forms.keys() - {name for name in forms if forms[name].free}), **stated, "at": at}, free
+    _check_times(kind, stated, at, now or dt.datetime.now(dt.timezone.utc))
+    absent = {name: None for name, form in forms.items() if not form.free}
+    return {**absent, **stated, "at": at}, free
 
 
 def _check_times(kind: str, stated: Mapping[str, Any], at: str | None, now: dt.datetime) -> None:

@@ -1,24 +1,38 @@
-"""What the signer does with a whole request: answer it, whatever goes wrong with the state."""
+"""What the signer does with a whole request: answer it, whatever goes wrong with the state, and fill the outbox."""
 
 from __future__ import annotations
 
+import sys
+import time
 from functools import cached_property
 
+from agent.signing import protocol
 from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk, told
-from agent.signing.protocol import Answer, Failed
+from agent.signing.outbox import COALESCE_S, Outbox
+from agent.signing.protocol import Answer, Failed, Question, Signed
+from agent.signing.server import IDLE_EXIT_S
 from agent.signing.session import Request, failure
+from agent.terminal import printable
 from collectors.catalogue import all_tables
 from collectors.contract import Table
 from evidence.errors import EvidenceError
+
+RETRY_S = 60.0
+"""After the outbox could not be written, such as on a full disk."""
+LINE_LIMIT = 1000
+HEARTBEAT = "heartbeat"
+CONFIGURED = "config-changed"
 
 
 class Service:
     """One state, served."""
 
-    def __init__(self, clerk: Clerk) -> None:
+    def __init__(self, clerk: Clerk, outbox: Outbox) -> None:
         self._clerk = clerk
-        self._desk = Desk(clerk)
+        self._outbox = outbox
+        self._desk = Desk(clerk, outbox)
+        self._due: float | None = None
 
     @cached_property
     def _all_tables(self) -> dict[str, Table]:
@@ -38,8 +52,39 @@ class Service:
         except OSError as error:
             found = (error.strerror or type(error).__name__).lower()
             answer = Failed(kind="StateError", where=self._clerk.state, expected="a state", found=found, step="")
+        if isinstance(answer, Signed):
+            self._signed(request.question)
         return told(answer, self._clerk)
 
-    def pause(self, _now: float) -> float | None:
-        """Do what was put off, and return when there is more of it."""
+    def pause(self, now: float) -> float | None:
+        """Write one batch if it is time, and return when there is more to do; None: not before somebody asks."""
+        if self._due is not None and now >= self._due:
+            self._due = self._written(now)
+        return None if self._due is None or self._due - now > IDLE_EXIT_S else self._due
+
+    def finish(self) -> None:
+        """Write what would have been written in a moment."""
+        now = time.monotonic()
+        if self._due is not None and self._due - now <= COALESCE_S:
+            self._written(now)
+
+    def _signed(self, question: Question) -> None:
+        """Put off the outbox: a moment for what people wait for, longer for what the schedule brings."""
+        if isinstance(question, protocol.Event) and question.kind == CONFIGURED:
+            self._outbox.reload()
+        if not self._outbox.policy.sinks:
+            return
+        scheduled = isinstance(question, protocol.Snapshot) and question.reason == "scheduled"
+        alive = isinstance(question, protocol.Event) and question.kind == HEARTBEAT
+        due = time.monotonic() + self._outbox.wait_s(urgent=not (scheduled or alive))
+        self._due = due if self._due is None else min(self._due, due)
+
+    def _written(self, now: float) -> float | None:
+        """Write one batch, and return when to write the next: at once while there are more."""
+        try:
+            if self._outbox.write(most=1) and self._outbox.left():
+                return now
+        except (EvidenceError, OSError) as error:
+            sys.stderr.write(f"evidenced _sign: {printable(str(error), LINE_LIMIT)}\n")
+            return now + RETRY_S
         return None

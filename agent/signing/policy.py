@@ -1,0 +1,50 @@
+"""What the configuration says about the outbox: who must have a batch before it goes, and how much room there is."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+SinkKind = Literal["directory", "http-put", "hub"]
+DEFAULT_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class SinkPolicy:
+    """One sink: a hub proves what it has with its key, of which None means one that this host enrolled with."""
+
+    kind: SinkKind
+    vkey: str | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All sinks by name; without any, nothing is written to the outbox."""
+
+    sinks: dict[str, SinkPolicy]
+    limit_bytes: int = DEFAULT_LIMIT
+
+
+NOTHING = Policy({})
+
+
+def policy_of(config: str | None) -> Policy:
+    """Return what `--config`, or else this user's configuration, says.
+
+    One with problems says nothing: nothing is written and nothing leaves, but what is there is signed all the same.
+    """
+    from agent.configuration.loading import load  # noqa: PLC0415  a TOML reader, which few requests need
+    from agent.configuration.model import Directory, Hub  # noqa: PLC0415
+
+    loaded = load(config)
+    if loaded.problems:
+        sys.stderr.writelines(f"{each}\n" for each in loaded.problems)
+        return NOTHING
+    sinks = {}
+    for each in loaded.configuration.sinks:
+        if isinstance(each, Hub):
+            sinks[each.name] = SinkPolicy("hub", each.vkey)
+        else:
+            sinks[each.name] = SinkPolicy("directory" if isinstance(each, Directory) else "http-put")
+    return Policy(sinks, loaded.configuration.outbox.limit)

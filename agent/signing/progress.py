@@ -1,0 +1,104 @@
+"""How far the outbox has got: one small file of the signer's, which can be rebuilt and is never evidence.
+
+Without it everything is written and delivered once more, which those who receive it take for what it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Literal
+
+import msgspec
+
+from evidence.batch_form import Place, place_of
+from evidence.errors import DamageError, EvidenceError
+from evidence.reader import StoreReader
+from evidence.state import Folder, open_state
+
+NAME = "outbox.json"
+_LIMIT = 16 << 20
+ENROLLED = "enrolled"
+
+
+class Replacing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A batch that is being replaced by one without blobs: what it was, until that is signed."""
+
+    sha256: str
+    blobs: int
+    bytes: int
+
+
+class Batch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One file of the outbox; `bare` has no blobs."""
+
+    sha256: str
+    blobs: int
+    bytes: int
+    bare: bool = False
+    delivered: list[str] = msgspec.field(default_factory=list)
+    """Names of sinks that have it."""
+    refused: dict[str, str] = msgspec.field(default_factory=dict)
+    """Why a sink will not have it."""
+    replacing: Replacing | None = None
+
+
+class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What was written, and who has it."""
+
+    format: Literal[1] = 1
+    next: dict[str, int] = msgspec.field(default_factory=dict)
+    """The entry of each log that the next batch begins with."""
+    batches: dict[str, Batch] = msgspec.field(default_factory=dict)
+    hubs: list[str] = msgspec.field(default_factory=list)
+    """Verifier keys of hubs that this host enrolled with, by signed entries of its own."""
+    written: float = 0.0
+    """When the last batch was written, POSIX seconds."""
+
+    @property
+    def bytes(self) -> int:
+        """Return how much room all batches take."""
+        return sum(each.bytes for each in self.batches.values())
+
+    def oldest_first(self) -> list[tuple[str, Batch]]:
+        """Return the batches in the order in which they were written."""
+        return list(self.batches.items())
+
+
+def load(state: str) -> Progress:
+    """Return what is known, rebuilt from the log where the file is not there or not as it was written."""
+    with contextlib.suppress(FileNotFoundError, EvidenceError, msgspec.DecodeError, UnicodeDecodeError):
+        root = open_state(state, create=False)
+        try:
+            return msgspec.json.decode(root.read(NAME, _LIMIT), type=Progress)
+        finally:
+            root.close()
+    return Progress(hubs=_enrolled(state))
+
+
+def save(state: str, progress: Progress) -> None:
+    """Remember it, durably. Raises: OSError, UnsafeStateError."""
+    root: Folder = open_state(state, create=False)
+    try:
+        root.replace(NAME, msgspec.json.encode(progress))
+    finally:
+        root.close()
+
+
+def place(name: str) -> Place:
+    """Return which entries a batch holds by its name. Raises: DamageError if that is none."""
+    found = place_of(name)
+    if found is None:
+        raise DamageError(NAME, "names of batches", "another")
+    return found
+
+
+def _enrolled(state: str) -> list[str]:
+    """Return the keys of all hubs that entries of this state enrol with, oldest first."""
+    keys: dict[str, None] = {}
+    with contextlib.suppress(EvidenceError), StoreReader(state) as reader:
+        for log in reader.logs():
+            for each in reader.entries(log.id):
+                event = getattr(getattr(each.statement, "predicate", None), "event", None)
+                if isinstance(event, dict) and event.get("kind") == ENROLLED and isinstance(event.get("vkey"), str):
+                    keys[event["vkey"]] = None
+    return list(keys)
