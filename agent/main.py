@@ -17,14 +17,19 @@ from evidence.errors import EvidenceError
 # Help lines stand here, so that `evidenced --help` need not import what the commands need.
 COMMANDS = {
     "inventory": "read this host, show what was found, and sign it into the local log",
+    "run": "keep this host's evidence up to date: schedule, watches, signing and delivery",
+    "status": "what runs, when each table was read and is due, what waits for delivery",
     "tables": "every table: what it reads, its columns, what it needs",
     "show-payload": "print exactly what would leave this host",
     "export": "write a pack for an auditor",
     "verify": "check packs, offline",
     "log": "show entries and checkpoints, prove that an entry is in the log",
     "keys": "show or rotate the key of this host",
+    "record": "sign what people do: a backup run, a restore test, an approval, a change window",
+    "wrap": "run a command, and sign that it ran and how it ended",
     "prune": "remove stored rows past their retention; statements stay",
     "config": "check the configuration, and show what is in effect",
+    "doctor": "say why this host does not collect or deliver, and what to do",
 }
 
 INTERNAL = ("_collect", "_plan", "_sign", "_upload")

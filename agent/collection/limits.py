@@ -49,7 +49,8 @@ def confine(limits: Limits, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_CPU, limits.cpu_s)
     _lower(resource.RLIMIT_DATA, limits.data_bytes)
-    os.nice(5)
+    with contextlib.suppress(PermissionError):  # a unit may deny it, and set Nice= itself
+        os.nice(5)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")  # first in line for the OOM killer, so that nothing else of the host is
 

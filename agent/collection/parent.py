@@ -34,11 +34,14 @@ KILL_WAIT_S = 5.0
 STOPPING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 
-def jobs(tables: Sequence[Table]) -> list[tuple[Sequence[Table], Limits]]:
+def jobs(
+    tables: Sequence[Table], usual: Limits | None = None, sweep: Limits = SWEEP
+) -> list[tuple[Sequence[Table], Limits]]:
     """Return what each child runs: a table of its own for all but those that share the sweep."""
+    limits = usual or Limits()
     swept = [each for each in tables if each.sweep is not None]
-    single: list[tuple[Sequence[Table], Limits]] = [((each,), Limits()) for each in tables if each.sweep is None]
-    return [*single, (swept, SWEEP)] if swept else single
+    single: list[tuple[Sequence[Table], Limits]] = [((each,), limits) for each in tables if each.sweep is None]
+    return [*single, (swept, sweep)] if swept else single
 
 
 def collect(
@@ -47,20 +50,26 @@ def collect(
     *,
     progress: Progress = lambda _name, _rows: None,
     plan: Callable[[Sequence[Table]], list[tuple[Sequence[Table], Limits]]] = jobs,
+    on_stuck: Callable[[Sequence[Table], int], None] = lambda _tables, _pid: None,
 ) -> list[Collection]:
     """Read tables in short-lived children and return a collection for each, in the order asked for.
 
-    `open_host` is called in the child, so that nothing of the host is open in this process.
+    `open_host` is called in the child, so that nothing of the host is open in this process. `on_stuck` is told the
+    number of a child that hangs in the kernel and is left behind, and the tables that it was to read.
     """
     done: dict[str, Collection] = {}
     for group, limits in plan(tables):
-        for each in _run_child(group, open_host, limits, progress):
+        for each in _run_child(group, open_host, limits, progress, on_stuck):
             done[each.table.name] = each
     return [done[each.name] for each in tables]
 
 
 def _run_child(
-    tables: Sequence[Table], open_host: Callable[[], Host], limits: Limits, progress: Progress
+    tables: Sequence[Table],
+    open_host: Callable[[], Host],
+    limits: Limits,
+    progress: Progress,
+    on_stuck: Callable[[Sequence[Table], int], None],
 ) -> list[Collection]:
     receiver = Receiver(tables, limits, progress)
     began = time.monotonic()
@@ -79,6 +88,8 @@ def _run_child(
         finally:
             os.close(reading)
             status, used = _end(child)
+            if status is None:
+                on_stuck(tables, child)
     return receiver.finish(ending or _died(status), _spent(time.monotonic() - began, used))
 
 

@@ -1,0 +1,64 @@
+"""From the command line of the supervisor to its loop: the lock, the first plan, the exit code."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import sys
+
+from agent.daemon import children, clocks
+from agent.daemon.children import Order
+from agent.daemon.plan import Plan, PlanError, read_plan
+from agent.daemon.settings import Settings, read_settings
+from agent.daemon.supervisor import PLAN_LIMIT_S, Supervisor, plan_said, read_limited
+
+LOCK = "lock"
+COULD_NOT_RUN = 3
+
+
+def main(words: list[str]) -> int:
+    """Supervise until asked to stop; return the exit code."""
+    try:
+        settings = read_settings(words)
+        lock = _locked(settings.run)
+        if lock is None:
+            return _complain(f"{settings.run}: expected no other supervisor, found one that runs; see evidenced status")
+        return Supervisor(settings, _first_plan(settings)).run()
+    except PlanError as error:
+        return _complain(str(error))
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _complain(where + (error.strerror or type(error).__name__).lower())
+
+
+def _locked(folder: str) -> int | None:
+    """Return the lock that only one supervisor holds, None if another has it."""
+    fd = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _first_plan(settings: Settings) -> Plan:
+    """Return the plan to begin with. Raises: PlanError."""
+    if settings.plan:
+        return read_plan(read_limited(settings.plan))
+    child = children.start(Order("plan", settings.command("_plan"), PLAN_LIMIT_S), clocks.boot())
+    try:
+        select.select([child.pidfd], [], [], PLAN_LIMIT_S)
+        child.hear()
+        code = child.status()
+        if code is None:
+            child.kill()
+        return plan_said(code, bytes(child.held))
+    finally:
+        child.close()
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write(f"evidenced run: {text}\n")
+    return COULD_NOT_RUN
