@@ -13,7 +13,7 @@ import msgspec
 from evidence.batch_form import Place, place_of
 from evidence.errors import DamageError, EvidenceError
 from evidence.reader import StoreReader
-from evidence.state import Folder, open_state
+from evidence.state import open_state
 
 NAME = "outbox.json"
 _LIMIT = 16 << 20
@@ -77,7 +77,7 @@ def load(state: str) -> Progress:
 
 def save(state: str, progress: Progress) -> None:
     """Remember it, durably. Raises: OSError, UnsafeStateError."""
-    root: Folder = open_state(state, create=False)
+    root = open_state(state, create=True)  # as one who writes
     try:
         root.replace(NAME, msgspec.json.encode(progress))
     finally:
