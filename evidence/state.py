@@ -23,9 +23,11 @@ _CHUNK = 1 << 20
 class Folder:
     """One folder of the state by its descriptor; `path` is for messages only."""
 
-    def __init__(self, descriptor: int, path: str) -> None:
+    def __init__(self, descriptor: int, path: str, owner: int | None = None) -> None:
         self.descriptor = descriptor
         self.path = path
+        self.owner = os.geteuid() if owner is None else owner
+        """The user that everything in it must belong to."""
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing, and closing a folder can lose nothing."""
@@ -48,7 +50,7 @@ class Folder:
             self.sync()
         path = self.where(name)
         descriptor = _opened(name, os.O_RDONLY | os.O_DIRECTORY, path, folder=self.descriptor)
-        return Folder(_checked(descriptor, path, stat.S_IFDIR), path)
+        return Folder(_checked(descriptor, path, stat.S_IFDIR, self.owner), path, self.owner)
 
     def make(self, name: str) -> None:
         """Make a folder in this one if it is not there; durable after the next `sync`."""
@@ -62,7 +64,7 @@ class Folder:
         """
         path = self.where(name)
         descriptor = _opened(name, flags, path, folder=self.descriptor)
-        return _checked(descriptor, path, stat.S_IFREG, forbidden=0o077 if private else 0o022)
+        return _checked(descriptor, path, stat.S_IFREG, self.owner, forbidden=0o077 if private else 0o022)
 
     def read(self, name: str, limit: int, *, private: bool = False) -> bytes:
         """Return all bytes of a file. Raises: FileNotFoundError; DamageError past `limit` bytes."""
@@ -151,6 +153,8 @@ def staged(name: str) -> str:
 def open_state(path: str, *, create: bool) -> Folder:
     """Return the state folder: ours, closed to everyone else, below folders that nobody else can swap.
 
+    Whoever creates it wants to write, and must own it. Root may read one that as a whole belongs to one other user:
+    everything below it must then be that user's, who could read it anyway.
     Raises: FileNotFoundError when it is absent and not to be created; StateError; UnsafeStateError.
     """
     path = os.path.abspath(path)
@@ -158,9 +162,10 @@ def open_state(path: str, *, create: bool) -> Folder:
         _make_folders(path)
         _sync_path(os.path.dirname(path))  # a process that made it may have been killed before it did this
     descriptor = _opened(path, os.O_RDONLY | os.O_DIRECTORY, path)
-    folder = Folder(_checked(descriptor, path, stat.S_IFDIR, forbidden=0o077), path)
+    owner = os.geteuid() if create or os.geteuid() else os.fstat(descriptor).st_uid
+    folder = Folder(_checked(descriptor, path, stat.S_IFDIR, owner, forbidden=0o077), path, owner)
     try:
-        _check_ancestors(os.path.dirname(os.path.realpath(path)))
+        _check_ancestors(os.path.dirname(os.path.realpath(path)), owner)
     except BaseException:
         folder.close()
         raise
@@ -204,38 +209,38 @@ def _opened(name: str, flags: int, path: str, folder: int | None = None) -> int:
         raise
 
 
-def _checked(descriptor: int, path: str, kind: int, *, forbidden: int = 0o022) -> int:
+def _checked(descriptor: int, path: str, kind: int, owner: int, *, forbidden: int = 0o022) -> int:
     """Return the descriptor if what it holds is safe; else close it and say why not."""
     try:
-        _check(os.fstat(descriptor), path, kind, forbidden)
+        _check(os.fstat(descriptor), path, kind, owner, forbidden)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check(facts: os.stat_result, path: str, kind: int, forbidden: int) -> None:
+def _check(facts: os.stat_result, path: str, kind: int, owner: int, forbidden: int) -> None:
     what = "folder" if kind == stat.S_IFDIR else "regular file"
     if stat.S_IFMT(facts.st_mode) != kind:
         raise UnsafeStateError(path, f"a {what}", "another kind of file", "look who put it there")
-    if facts.st_uid != os.geteuid():
+    if facts.st_uid != owner:
         step = "run as its owner, or name another state folder"
-        raise UnsafeStateError(path, f"a {what} of user {os.geteuid()}", f"user {facts.st_uid}", step)
+        raise UnsafeStateError(path, f"a {what} of user {owner}", f"user {facts.st_uid}", step)
     mode = stat.S_IMODE(facts.st_mode)
     if mode & forbidden:
         step = f"look who could have used it, then: chmod {mode & ~forbidden:04o}"
         raise UnsafeStateError(path, f"mode {mode & ~forbidden:04o}", f"{mode:04o}", step)
 
 
-def _check_ancestors(path: str) -> None:
+def _check_ancestors(path: str, owner: int) -> None:
     """Refuse a folder above that someone else could swap for another; a sticky one like /tmp keeps ours."""
     for each in _upwards(path):
         facts = os.stat(each)
         if facts.st_mode & 0o002 and not facts.st_mode & stat.S_ISVTX:
             raise UnsafeStateError(each, "a folder not writable by everyone", "one that is", f"chmod o-w {each}")
-        if facts.st_uid not in (0, os.geteuid(), _nobody()):
+        if facts.st_uid not in (0, owner, _nobody()):
             step = "name a state folder elsewhere"
-            raise UnsafeStateError(each, f"a folder of root or user {os.geteuid()}", f"user {facts.st_uid}", step)
+            raise UnsafeStateError(each, f"a folder of root or user {owner}", f"user {facts.st_uid}", step)
 
 
 def _upwards(path: str) -> Iterator[str]:

@@ -263,7 +263,7 @@ FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9
 A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
 LOG_SHAPE = {"count": positive, "first": natural, "id": LOG_ID, "keyid": FINGERPRINT, "origin": str, "size": natural}
 MANIFEST_SHAPE = {
-    "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack", "batch"),
+    "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack",),
     "hosts": list_of({"logs": list_of(LOG_ID, LOGS_MAX), "name": str}, LOGS_MAX), "logs": list_of(LOG_SHAPE, LOGS_MAX),
     "members": list_of({"name": str, "sha256": HEX64, "size": natural}, MEMBERS_MAX), "organisation": maybe(str),
     "period": {"since": A_TIME, "until": A_TIME}}
@@ -775,6 +775,8 @@ class Inspection:
         where, newer = "manifest.json", re.search(rb'"format":([1-9][0-9]{0,8}),"hosts"', raw)
         if newer and int(newer[1]) > FORMAT:
             raise UnusableError(f"expected format {FORMAT}, found {int(newer[1])}; use a newer verify.py")
+        if b'"kind":"batch","logs":' in raw:
+            raise UnusableError("a batch, not a pack: give it to a hub, or to evidenced import")
         need(raw[-1:] == b"\n", MANIFEST, where, "a newline at its end")
         self.manifest = manifest = document(raw[:-1], MANIFEST_SHAPE, MANIFEST, where, MANIFEST_NODES_MAX)
         names = [each["name"] for each in manifest["members"]]
@@ -782,15 +784,13 @@ class Inspection:
         for name in names:
             allowed = MEMBER_NAME.fullmatch(name) and not {"", ".", ".."} & set(name.split("/"))
             need(allowed or name == "README.txt", CONTAINER, name, "an allowed name")
-        unique = len({name.lower() for name in [*names, where]}) == len(names) + 1
-        need(unique, CONTAINER, where, "names that are unique in any case")
+        need(len({each.lower() for each in [*names, where]}) > len(names), CONTAINER, where, "names unique in any case")
         self.report.period = (moment(manifest["period"]["since"]), moment(manifest["period"]["until"]))
         need(self.report.period[0] < self.report.period[1], MANIFEST, where, "a period that begins before it ends")
         self.logs = {each["id"]: Log(number, each) for number, each in enumerate(manifest["logs"])}
         self.report.logs = list(self.logs.values())
-        hosted = {log for host in manifest["hosts"] for log in host["logs"]}
-        once = len(self.logs) == len(manifest["logs"]) and hosted == self.logs.keys()
-        need(once, MANIFEST, where, "each log once, and with its host")
+        hosted = {log for host in manifest["hosts"] for log in host["logs"]} == self.logs.keys()
+        need(hosted and len(self.logs) == len(manifest["logs"]), MANIFEST, where, "each log once, and with its host")
         for log in self.report.logs:
             need(log.first + log.count <= log.size, MANIFEST, log.id, "a main range within the log")
 

@@ -12,6 +12,7 @@ import pytest
 
 from evidence.errors import BusyError, StateError, UnsafeStateError
 from evidence.log import EvidenceStore
+from evidence.reader import StoreReader
 from evidence.state import Folder, open_state, write_all
 from tests.evidence.store_parts import SEEN, table, ticking
 
@@ -75,6 +76,71 @@ def test_what_belongs_to_someone_else_is_refused(tmp_path: Path, name: str) -> N
     os.chown(state / name, 4321, -1)
     with pytest.raises(UnsafeStateError, match="user 0, found user 4321; run as its owner"):
         open_again(state)
+
+
+def owned(state: Path, user: int) -> None:
+    for each in [state, *state.rglob("*")]:
+        os.chown(each, user, -1)
+
+
+@pytest.mark.needs_root
+def test_root_reads_a_state_that_belongs_to_another_user_and_does_not_write_to_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    signed(state)
+    owned(state, 4321)
+    before = {each: each.stat().st_mtime_ns for each in state.rglob("*")}
+    with EvidenceStore.read(str(state)) as reader:
+        (log,) = reader.logs()
+        assert len(list(reader.entries(log.id))) == log.size == 2
+        assert reader.secret() is not None
+        assert reader.receipt(log.id) is None
+    with pytest.raises(UnsafeStateError, match="a folder of user 0, found user 4321; run as its owner"):
+        open_again(state)
+    assert {each: each.stat().st_mtime_ns for each in state.rglob("*")} == before
+
+
+def all_of(reader: StoreReader) -> None:
+    reader.logs()
+    reader.secret()
+    reader.blob("0" * 64)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("name", ["logs", "keys", "keys/secret", "blobs"])
+@pytest.mark.parametrize("other", [0, 99])
+def test_root_does_not_read_a_state_of_several_users(tmp_path: Path, name: str, other: int) -> None:
+    state = tmp_path / "state"
+    signed(state)
+    owned(state, 4321)
+    os.chown(state / name, other, -1)
+    with EvidenceStore.read(str(state)) as reader, pytest.raises(UnsafeStateError, match=f"4321, found user {other};"):
+        all_of(reader)
+
+
+@pytest.mark.needs_root
+def test_root_does_not_read_a_state_below_a_folder_of_a_third_user(tmp_path: Path) -> None:
+    state = tmp_path / "theirs" / "state"
+    signed(state)
+    owned(state, 4321)
+    os.chown(tmp_path / "theirs", 99, -1)
+    with pytest.raises(UnsafeStateError, match="a folder of root or user 4321, found user 99"):
+        EvidenceStore.read(str(state))
+
+
+@pytest.mark.needs_root
+def test_another_user_does_not_read_a_state_that_is_not_his(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    signed(state)
+    tmp_path.chmod(0o755)
+    child = os.fork()
+    if not child:  # pragma: no cover  the verdict is its status
+        os.setresuid(4321, 4321, 4321)
+        try:
+            EvidenceStore.read(str(state))
+        except StateError:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_a_state_below_a_folder_that_everyone_may_write_is_refused(tmp_path: Path) -> None:
