@@ -22,7 +22,7 @@ def dial(host: str, port: int, where: str, limits: Limits) -> BoundedSocket:
     budget = Budget(where, Limits(total_s=limits.connect_all_s))
     expected = f"an address of {host} that answers within {limits.connect_all_s:g} s"
     found = "none"
-    for family, address in in_turns(_resolved(host, port, where, budget.wait_s(limits.connect_all_s))):
+    for family, address in in_turns(resolved(host, port, where, budget.wait_s(limits.connect_all_s))):
         connection = BoundedSocket(family, socket.SOCK_STREAM)
         try:
             connection.settimeout(_patience_s(budget, limits, where, expected, found))
@@ -52,7 +52,7 @@ def in_turns(addresses: Sequence[Address]) -> list[Address]:
     return [each for one in rounds for each in one if each is not None]
 
 
-def _resolved(host: str, port: int, where: str, wait_s: float) -> list[Address]:
+def resolved(host: str, port: int, where: str, wait_s: float) -> list[Address]:
     """Return the addresses of a name; getaddrinfo(3) has no deadline, so it waits in a thread of its own.
 
     One that hangs is left behind: the process ends after its attempt.

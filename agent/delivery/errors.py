@@ -27,3 +27,11 @@ class UntrustedError(DeliveryError):
 
 class SettingsError(DeliveryError):
     """A setting cannot be used as it stands (a file that is missing, a URL of another kind): the operator must look."""
+
+
+class BatchError(DeliveryError):
+    """A file of the outbox that is not the batch its name says: it is of no use to any sink."""
+
+
+class RefusedError(DeliveryError):
+    """The other side understood, and will not: its operator must be asked."""

@@ -1,0 +1,97 @@
+"""Enrolling with a hub: this key is mine, and here is a token. docs/hub-protocol.md, section 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import msgspec
+
+from agent.delivery import answers
+from agent.delivery.answers import HubInfo
+from agent.delivery.errors import AnswerError, RefusedError, UntrustedError
+from agent.delivery.sinks.http_put import authorization
+from agent.delivery.transport import Answer, Client, body_of
+from agent.signing.protocol import Proof
+from evidence.note import Verifier
+from evidence.order import id_of
+
+Prove = Callable[[str, str], Proof]
+"""Sign a hub's name and nonce with the key of the log that goes on: the signer's `prove`."""
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """How an older key of this host was followed by the next: the last entry of the log it signed."""
+
+    envelope: str
+    key: str
+    origin: str
+
+
+def ask(client: Client, known: Verifier | None) -> HubInfo:
+    """Return who the hub is. Raises: UntrustedError if it has another key than the known one; DeliveryError."""
+    where = client.address.where
+    answer = client.exchange("GET", client.address.target("/v1/hub"))
+    if answer.status != HTTPStatus.OK:
+        raise AnswerError(where, "a hub of protocol 1", answers.reason(answer))
+    info = answers.hub_info(answer, where)
+    if info.verifier.name != info.name:
+        raise AnswerError(where, "a hub whose key has its name", "another name")
+    if known is not None and info.verifier != known:
+        raise UntrustedError(where, f"the key of {known.name} that is pinned", f"another key, of {info.name}")
+    return info
+
+
+def enrol(
+    client: Client,
+    info: HubInfo,
+    *,
+    host: str,
+    token: str | None,
+    prove: Prove,
+    rotations: tuple[Rotation, ...] = (),
+) -> str:
+    """Enrol this host's key at a hub and return the id of the log it signs; to do so again changes nothing.
+
+    Raises: RefusedError with what the hub says; DeliveryError; EvidenceError of the signer.
+    """
+    for again in (True, False):
+        proof = prove(info.name, info.nonce)
+        answer = _post(client, info, proof, host, token, rotations)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+            if again and answer.status == HTTPStatus.FORBIDDEN and answers.problem(answer).kind == "nonce":
+                info = ask(client, info.verifier)
+                continue
+            raise _refused(client, answer)
+        found = answers.enrolled(answer, client.address.where)
+        if (found.log, found.vkey) != (id_of(proof.origin), info.vkey):
+            raise AnswerError(client.address.where, f"the enrolment of {id_of(proof.origin)}", "another")
+        return found.log
+    raise AnswerError(client.address.where, "a nonce that the hub takes", "two that it does not")
+
+
+def _post(
+    client: Client, info: HubInfo, proof: Proof, host: str, token: str | None, rotations: tuple[Rotation, ...]
+) -> Answer:
+    document = {
+        "key": proof.key,
+        "name": host,
+        "nonce": info.nonce,
+        "origin": proof.origin,
+        "proof": proof.sshsig,
+        **({"rotations": rotations} if rotations else {}),
+    }
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = authorization(token, None)
+    body = body_of(msgspec.json.encode(document, order="sorted"))
+    return client.exchange("POST", client.address.target("/v1/enrolments"), headers, body)
+
+
+def _refused(client: Client, answer: Answer) -> RefusedError:
+    said = answers.reason(answer)
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        said += "; ask the operator of the hub for a token"
+    elif answer.status == HTTPStatus.CONFLICT:
+        said += "; the hub knows another key by this id and keeps it: begin a new log with evidenced keys rotate"
+    return RefusedError(client.address.where, "to be enrolled", said)
