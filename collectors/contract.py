@@ -11,7 +11,6 @@ import datetime as dt
 import math
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -102,8 +101,7 @@ class CollectionError(Exception):
     """
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A named set of rows of one type, how to read it, and what a reader of docs/tables.md must know."""
 
     name: str
@@ -133,8 +131,7 @@ class Table:
         return (self.row.__doc__ or "").strip().split("\n", 1)[0]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One column as the header names it."""
 
     name: str
@@ -145,8 +142,7 @@ class Field:
     personal: bool = False
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """The shape of a table; small, stored as a blob like the rows, so that a pack explains itself."""
 
     table: str

@@ -7,7 +7,6 @@ column reads beside it that nobody looked.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
@@ -31,6 +30,11 @@ def without(tables: Sequence[Table], drop: Collection[str]) -> list[Table]:
     ]
 
 
+def dropped_of(table: Table) -> list[str]:
+    """Return the columns that a table leaves out, as `TABLE.COLUMN`: what `without` was given for it."""
+    return [f"{table.name}.{each.name}" for each in header_of(table).fields if each.meaning.startswith(DROPPED)]
+
+
 def _narrowed(table: Table, dropped: set[str]) -> Table:
     if not dropped:
         return table
@@ -43,7 +47,7 @@ def _narrowed(table: Table, dropped: set[str]) -> Table:
     def collect(host: Host) -> Iterator[Row | Gap]:
         return _rows_without(table.collect(host), row, dropped)
 
-    return dataclasses.replace(table, row=row, collect=collect)
+    return msgspec.structs.replace(table, row=row, collect=collect)
 
 
 def _rows_without(items: Iterable[Row | Gap], row: type[Row], dropped: set[str]) -> Iterator[Row | Gap]:

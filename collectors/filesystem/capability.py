@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.contract import MalformedError
 
@@ -25,8 +26,7 @@ _PAIRS = {1: 1, 2: 2, 3: 2}
 _BITS = 64
 
 
-@dataclass(frozen=True)
-class FileCapabilities:
+class FileCapabilities(msgspec.Struct, frozen=True):
     """What the attribute grants to whoever executes the file. Sets are bit masks, bit N for capability N."""
 
     version: int

@@ -11,8 +11,9 @@ import importlib.resources
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+
+import msgspec
 
 from collectors.contract import Gap, MalformedError, Row, Table, means, path_gap, utc
 from collectors.reading.errors import AbsentError, ReadError
@@ -48,8 +49,7 @@ class Support(Row):
     source_date: Annotated[str, means("how old the dates are: day of that file or of that list, YYYY-MM-DD")]
 
 
-@dataclass(frozen=True)
-class Dates:
+class Dates(msgspec.Struct, frozen=True):
     """One release as a list of dates has it; days are YYYY-MM-DD."""
 
     name: str | None

@@ -9,7 +9,8 @@ import signal
 import stat
 import subprocess
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.reading.errors import ReadError, read_error
 from collectors.reading.resolve import PLACE, walk
@@ -20,8 +21,7 @@ _COMPLAINT = 1 << 16
 _LAST_WAIT_S = 1.0  # a killed child that does not end by then is stuck in the kernel, and left there
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One program with fixed arguments; nothing that a user of the host can influence is part of it."""
 
     name: str

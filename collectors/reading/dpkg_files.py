@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class Diversion:
+class Diversion(msgspec.Struct, frozen=True):
     """One line triple of dpkg's diversions: what stands where another package's file would be."""
 
     original: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+
+import msgspec
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -17,8 +18,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What fstat(2) says of one file, and what it is."""
 
     kind: str  # file, folder, link, fifo, socket, char_device, block_device
@@ -32,8 +32,7 @@ class Facts:
     links: int
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """A file's bytes and the facts of the very descriptor they came from."""
 
     path: str

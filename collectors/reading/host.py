@@ -9,7 +9,8 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.contract import Gap
 from collectors.reading.commands import LISTED, Command, run_program
@@ -31,8 +32,7 @@ _MOUNTINFO_LIMIT = 16 * MIB
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass
-class Cost:
+class Cost(msgspec.Struct):
     """What reading has cost so far."""
 
     files: int = 0

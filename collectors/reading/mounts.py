@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 NETWORK = frozenset(
     {
@@ -25,8 +26,7 @@ PSEUDO = frozenset(
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """One line of mountinfo. Paths are as the host names them, inside its root."""
 
     target: str
@@ -115,7 +115,7 @@ def below(mounts: Iterable[Mount], folder: str) -> tuple[Mount, ...]:
     """Return the mounts under a folder, named as they are seen from inside it."""
     prefix = folder.rstrip("/") + "/"
     return tuple(
-        replace(mount, target="/" + mount.target.removeprefix(prefix))
+        msgspec.structs.replace(mount, target="/" + mount.target.removeprefix(prefix))
         for mount in mounts
         if mount.target.startswith(prefix) and mount.target != prefix
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from collectors.contract import Gap, path_gap
 from collectors.reading.errors import AbsentError, ReadError
@@ -17,14 +18,13 @@ _LIMIT = 16 << 20
 _OWN_SOURCES = frozenset({"files", "compat", "db", "systemd", "altfiles", "mymachines", "myhostname"})
 
 
-@dataclass(frozen=True)
-class Owners:
+class Owners(msgspec.Struct, frozen=True):
     """Names by number. Of two lines with one number the first counts, as for getpwuid(3)."""
 
     users: dict[int, str] | None
     """None if passwd could not be read: then nobody can be said to be unknown."""
     groups: dict[int, str] | None
-    gaps: tuple[Gap, ...] = field(default=())
+    gaps: tuple[Gap, ...] = ()
 
     def user(self, uid: int) -> str | None:
         """Return the login name of a uid, None if the host's own passwd does not know it."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from collectors.contract import Gap, path_gap
 from collectors.reading import rpm_database
@@ -30,8 +31,7 @@ _Names = dict[str, tuple[str, ...]]
 """By path, the names a package may ship it under."""
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """What a file should be, by the record of its package manager."""
 
     owner: str
@@ -41,13 +41,12 @@ class Recorded:
     """Permission bits; None if the package ships no regular file there."""
 
 
-@dataclass(frozen=True)
-class Ownership:
+class Ownership(msgspec.Struct, frozen=True):
     """What is known of the paths that were asked about."""
 
-    packages: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, str] = {}
     """Package by path."""
-    recorded: dict[str, Recorded] = field(default_factory=dict)
+    recorded: dict[str, Recorded] = {}
     """What an rpm package installed, or an administrator registered with dpkg-statoverride, by path."""
     gaps: tuple[Gap, ...] = ()
 
@@ -69,7 +68,7 @@ def owners_of(host: Host, paths: Iterable[str]) -> Ownership:
     unclaimed = {path: each for path, each in names.items() if path not in found.packages}
     if unclaimed:
         _ask_rpm(host, unclaimed, found, gaps)
-    return replace(found, gaps=tuple(gaps))
+    return msgspec.structs.replace(found, gaps=tuple(gaps))
 
 
 def _ask_dpkg(host: Host, names: _Names, gaps: list[Gap]) -> Ownership:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal, TypedDict
 
 import msgspec
@@ -39,8 +38,7 @@ class Said(TypedDict, total=False):
     error: Literal["EACCES", "EIO", "ETIMEDOUT"]
 
 
-@dataclass(frozen=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True):
     """What was true of the files, and what the commands said, where the recording was made."""
 
     folder: str
@@ -64,7 +62,7 @@ class Recording:
         said = self.files.get(real)
         if said is None:
             return found
-        return replace(
+        return msgspec.structs.replace(
             found,
             kind=said.get("kind", found.kind),
             mode=int(said["mode"], 8) if "mode" in said else found.mode,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from collectors.contract import MalformedError
 from collectors.reading.rpm_header import Header
@@ -38,8 +39,7 @@ class PackagedFile(NamedTuple):
     """As st_mode: permission bits, and what kind of file it is."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """The paths to look for, and their parts: most headers hold none of them, which their folders tell."""
 
     paths: frozenset[bytes]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.contract import MalformedError
 
@@ -34,8 +35,7 @@ NUMBERS = {
 }
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """A header whose every entry points into its store; values are taken out, and checked, when asked for."""
 
     index: Mapping[int, tuple[int, int, int]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from collectors.contract import Gap
 from collectors.reading.errors import ReadError
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "Crowd", "Finding", "Interest", "Swept", "mount_map", "prepare", "sweep_found"]
 
 
-@dataclass(frozen=True)
-class Swept:
+class Swept(msgspec.Struct, frozen=True):
     """What one walk found for some interests; kept with the host, so that each table takes its own."""
 
     interests: tuple[Interest, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,8 +16,7 @@ MISSED_ONE_BY_ONE = 10_000
 _MISSED_BYTES = 8 << 20
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One entry of the file system that an interest asked for."""
 
     path: str
@@ -27,8 +25,7 @@ class Finding:
     """The security.capability attribute, byte for byte; None also if no interest asked for it."""
 
 
-@dataclass(frozen=True)
-class Crowd:
+class Crowd(msgspec.Struct, frozen=True):
     """More entries in one folder than the interest wants to see one by one."""
 
     folder: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from collectors.contract import Gap, path_gap
 from collectors.reading.mounts import Mount
@@ -13,11 +14,10 @@ ROOT = 0
 """Stands for the root's mount, which a chroot hides from mountinfo. No mount has the id 0 there."""
 
 
-@dataclass
-class Points:
+class Points(msgspec.Struct):
     """A folder on the way to a mount point, or one: what stands below it by name."""
 
-    below: dict[str, Points] = field(default_factory=dict)
+    below: dict[str, Points] = {}
     mounted: bool = False
 
     def at(self, path: str) -> Points | None:
@@ -35,8 +35,7 @@ class Points:
         here.mounted = True
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """A place where a walk begins."""
 
     path: str
@@ -44,8 +43,7 @@ class Start:
     """What `st_dev` must be there; None if that cannot be known before."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """Where walks begin, where they end, and what stays out that may hold files of the host."""
 
     starts: tuple[Start, ...]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.reading.facts import Facts
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True)
-class Interest:
+class Interest(msgspec.Struct, frozen=True):
     """What a table wants to be shown. An entry is shown if any of the conditions holds."""
 
     name: str
@@ -31,8 +31,7 @@ class Interest:
     """More than this many in one folder are shown as one `Crowd`."""
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """Bounds of one walk. What is past them is a gap with its count."""
 
     entries: int = 50_000_000

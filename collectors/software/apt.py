@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from collectors.contract import Gap
 from collectors.reading.errors import AbsentError, ReadError
@@ -20,8 +21,7 @@ LIMIT = 32 << 20
 FIELDS = frozenset(("package", "architecture", "auto-installed"))
 
 
-@dataclass(frozen=True)
-class Automatic:
+class Automatic(msgspec.Struct, frozen=True, dict=True):
     """What apt marks as installed automatically."""
 
     pairs: frozenset[tuple[str, str]]

@@ -6,7 +6,8 @@ Written here and not by packageurl-python, which takes seven times as long; the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 # "Character encoding" of the specification: these stay, and so does the colon, wherever it stands.
 PLAIN = re.compile(r"[A-Za-z0-9._~:+-]*")
@@ -23,8 +24,7 @@ def encode(text: str) -> str:
     return ENCODED.sub(lambda found: b"%%%02X" % found[0][0], text.encode("utf-8")).decode("ascii")
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(msgspec.Struct, frozen=True):
     """What os-release contributes to each package URL, percent-encoded."""
 
     namespace: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from collectors.access.groups import GROUP, Group, group_on
 from collectors.access.ssh.key_paths import Account
@@ -14,13 +15,12 @@ from collectors.reading.host import Host
 from collectors.reading.lines import each_line
 
 
-@dataclass
-class Memberships:
+class Memberships(msgspec.Struct):
     """Groups by what leads to them."""
 
-    by_gid: dict[int, set[str]] = field(default_factory=dict)
-    by_member: dict[str, set[str]] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    by_gid: dict[int, set[str]] = {}
+    by_member: dict[str, set[str]] = {}
+    names: set[str] = set()
 
     def of(self, user: User) -> frozenset[str]:
         """Return the groups that hold a user, his primary group among them."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.access.ssh.accounts import read_accounts, read_memberships
 from collectors.access.ssh.effective import Setting
@@ -22,8 +23,7 @@ MAX_BYTES = 256 << 20
 """Of all key files together: what many users with large files may cost."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One line of one file, and whose account it opens; no user means every user."""
 
     user: str | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.contract import MalformedError
 
@@ -19,8 +20,7 @@ _ESCAPED = frozenset("\"'\\")
 _WHOLE_LINE = frozenset({"forcecommand", "authorizedkeyscommand", "authorizedprincipalscommand"})
 
 
-@dataclass(frozen=True)
-class ConfigLine:
+class ConfigLine(msgspec.Struct, frozen=True):
     """One directive as written. The keyword is in lower case; there is at least one argument."""
 
     keyword: str

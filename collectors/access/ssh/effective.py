@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.access.ssh.match_block import Scope
 from collectors.access.ssh.sshd_config import Directive
@@ -44,8 +45,7 @@ DEPENDS_ON_VERSION = frozenset(
 """The first counts, the last counts, or they add up, by the version of OpenSSH: all are kept, in their order."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One value that counts in one scope; `index` tells several of one name apart."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.access.ssh.key_lines import KeyLine, PrincipalLine
 from collectors.contract import Gap, MalformedError, path_gap
@@ -20,8 +21,7 @@ MAX_MALFORMED = 20
 """Of one file; more are counted in one gap."""
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """What one line holds, with its number."""
 
     number: int

@@ -6,7 +6,8 @@ Read as OpenSSH 10 does (auth2-pubkeyfile.c); its `ssh-keygen -lf` is the judge 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+import msgspec
 
 from collectors.access.ssh.key_options import Option, parse_options
 from collectors.access.ssh.public_key import PublicKey, parse_public_key
@@ -21,23 +22,21 @@ _MARKS = re.compile(r'\\"|"|[ \t]')
 _IN_BASE64 = re.compile(r"[\n\v\f\r]")
 
 
-@dataclass(frozen=True)
-class KeyLine:
+class KeyLine(msgspec.Struct, frozen=True):
     """One key with what stands around it. `comment` is a person's text: it goes no further than an HMAC."""
 
     key: PublicKey
     comment: str
-    options: tuple[Option, ...] = field(default=())
+    options: tuple[Option, ...] = ()
     refused: str | None = None
     """Why sshd passes this line over, in words of ours."""
 
 
-@dataclass(frozen=True)
-class PrincipalLine:
+class PrincipalLine(msgspec.Struct, frozen=True):
     """One name that a user certificate may carry, with the options before it."""
 
     name: str
-    options: tuple[Option, ...] = field(default=())
+    options: tuple[Option, ...] = ()
     refused: str | None = None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.contract import MalformedError
 
@@ -39,8 +40,7 @@ _MAX_PORT = 65535
 _EXPIRY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:([0-9]{2})([0-9]{2})([0-9]{2})?)?((?i:Z|UTC))?")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One option; a flag has no value. The name is in lower case."""
 
     name: str

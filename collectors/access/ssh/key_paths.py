@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.access.ssh.effective import Setting
 from collectors.access.ssh.match_block import Person, concerns, scope_text
@@ -15,8 +16,7 @@ DEFAULT_KEY_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 _TOKEN = re.compile(r"%(.?)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """What the paths of a user are made of."""
 
     person: Person
@@ -24,8 +24,7 @@ class Account:
     home: str
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """One argument of AuthorizedKeysFile or AuthorizedPrincipalsFile, and the Match block it stands in."""
 
     text: str
@@ -37,8 +36,7 @@ class Template:
         return self.text.startswith("/") and not _TOKEN.search(self.text)
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A file to read for one user."""
 
     path: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from collectors.contract import MalformedError
 
@@ -14,8 +15,7 @@ ONLY_IN_SSH = frozenset({"canonical", "final"})
 WITH_ARGUMENT = frozenset({"user", "group", "host", "localaddress", "localport", "rdomain", "address", "version"})
 
 
-@dataclass(frozen=True)
-class Criterion:
+class Criterion(msgspec.Struct, frozen=True):
     """One condition; `all` and `invalid-user` have no argument."""
 
     name: str
@@ -26,8 +26,7 @@ class Criterion:
         return f"{self.name} {argument}".rstrip()
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(msgspec.Struct, frozen=True):
     """Whom a Match block may concern: a user and the groups known to hold him."""
 
     name: str

@@ -9,7 +9,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.access.ssh import wire
 from collectors.contract import MalformedError
@@ -20,8 +21,7 @@ ED25519_BYTES = 32
 CURVE_BITS = {b"nistp256": 256, b"nistp384": 384, b"nistp521": 521}
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(msgspec.Struct, frozen=True):
     """A public key without its bytes."""
 
     type: str

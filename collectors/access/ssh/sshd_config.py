@@ -5,7 +5,7 @@ Source: sshd_config(5); OpenSSH's servconf.c for what the page leaves open. Noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from collectors.access.ssh.config_files import ConfigFiles
 from collectors.access.ssh.config_lines import ConfigLine, parse_config_line
@@ -20,8 +20,7 @@ MAIN_FILES = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
 MAX_DEPTH = 16  # SERVCONF_MAX_DEPTH
 
 
-@dataclass(frozen=True)
-class Directive:
+class Directive(msgspec.Struct, frozen=True):
     """One directive where it stands. `keyword` is as written, in lower case."""
 
     keyword: str
@@ -31,12 +30,11 @@ class Directive:
     scope: Scope
 
 
-@dataclass
-class Configuration:
+class Configuration(msgspec.Struct):
     """All directives in the order sshd meets them, and what could not be read."""
 
-    directives: list[Directive] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
+    directives: list[Directive] = []
+    gaps: list[Gap] = []
     absent: bool = False
     """There is no main file at all."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from collectors.contract import Gap, path_gap
 from collectors.reading.errors import AbsentError, ReadError
@@ -18,8 +19,7 @@ _OURS = frozenset({"sudoers_policy", "sudoers_io", "sudoers_audit"})
 _FALSE = frozenset({"0", "false", "no", "off", "never"})
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """What sudo's policy was told."""
 
     paths: tuple[str, ...] = SUDOERS

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 Scope = Literal["Defaults", "Defaults@", "Defaults:", "Defaults>", "Defaults!"]
 AliasKind = Literal["User_Alias", "Runas_Alias", "Host_Alias", "Cmnd_Alias"]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One entry of a list of users, groups or hosts. `name` keeps the sign that sudo reads: #, %, %:, +."""
 
     kind: Literal["all", "alias", "group", "netgroup", "network", "word"]
@@ -18,8 +18,7 @@ class Member:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command. `arguments`: None if any are allowed, `""` (two quotes) if none are."""
 
     kind: Literal["all", "alias", "command"]
@@ -30,43 +29,38 @@ class Command:
     """Each as `sha256:` and the digits, in hexadecimal or base64 as written; any one of them is enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runas:
+class Runas(msgspec.Struct, frozen=True):
     """A Runas_Spec. No users at all means: as oneself, and perhaps with one of the groups."""
 
     users: tuple[Member, ...] = ()
     groups: tuple[Member, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
+class CommandSpec(msgspec.Struct, frozen=True):
     """A command with what holds for it, inherited from the commands before it where sudo does so."""
 
     command: Command
     runas: Runas | None = None
-    options: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, bool] = field(default_factory=dict)
+    options: dict[str, str] = {}
+    tags: dict[str, bool] = {}
     """By the tag's name without NO: NOPASSWD is PASSWD, False."""
 
 
-@dataclass(frozen=True, slots=True)
-class Privilege:
+class Privilege(msgspec.Struct, frozen=True):
     """On which hosts which commands."""
 
     hosts: tuple[Member, ...]
     commands: tuple[CommandSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UserSpec:
+class UserSpec(msgspec.Struct, frozen=True):
     """Who may do what: one line of rules."""
 
     users: tuple[Member, ...]
     privileges: tuple[Privilege, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(msgspec.Struct, frozen=True):
     """The definition of one alias; a Cmnd_Alias has commands, the others members."""
 
     kind: AliasKind
@@ -77,8 +71,7 @@ class Alias:
     commands: tuple[Command, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One setting of a Defaults line."""
 
     name: str
@@ -86,8 +79,7 @@ class Setting:
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(msgspec.Struct, frozen=True):
     """One Defaults line, and whom it is bound to: members, or commands for `Defaults!`."""
 
     scope: Scope
@@ -96,16 +88,14 @@ class Defaults:
     commands: tuple[Command, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(msgspec.Struct, frozen=True):
     """Another file, or every file of a folder, that is read at this place."""
 
     path: str
     folder: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Why sudo reports a line. It quotes nothing of it."""
 
     line: int
@@ -116,8 +106,7 @@ class Problem:
 Content = UserSpec | Defaults | Include | tuple[Alias, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One logical line. With problems, `content` is what sudo keeps of it all the same, or None.
 
     Two begin on the same physical line where sudo ends one at a `#`: in a last line without its end.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import get_args
+
+import msgspec
 
 from collectors.access.sudoers import patterns
 from collectors.access.sudoers.patterns import Matcher, expression
@@ -30,8 +31,7 @@ OPTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One rule; `first` is a class of characters that every match of it begins with."""
 
     name: str

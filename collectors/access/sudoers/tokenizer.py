@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from collectors.access.sudoers import patterns
 from collectors.access.sudoers.escapes import command_path, unescaped
@@ -16,12 +16,11 @@ _SIMPLE: dict[str, Kind] = {"network": "network", "all": "all", "alias": "alias"
 _NAMED: dict[str, Kind] = {"netgroup": "netgroup", "group": "group", "word": "word", "included_path": "word"}
 
 
-@dataclass
-class _Command:
+class _Command(msgspec.Struct):
     """A command being read: its path, and its arguments as far as they are known."""
 
     path: str
-    parts: list[str] = field(default_factory=list)
+    parts: list[str] = []
 
     def add(self, text: str, *, spaced: bool = False) -> None:
         self.parts.append(f" {text}" if spaced and self.parts else text)

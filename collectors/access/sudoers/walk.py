@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal, Union
+
+import msgspec
 
 from collectors.access.sudoers.configuration import Configuration
 from collectors.access.sudoers.files import DEPTH, REFUSALS, Ignored, included, is_skipped, unsafe
@@ -26,8 +27,7 @@ _NO_POLICY = "sudo refuses everybody, for it has no policy without this file"
 _LOOP = f"the file includes itself; sudo reads it again up to {DEPTH} times, which is not shown"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A file or folder; one that is included twice is read twice, as sudo does. `ignored`: why sudo does not."""
 
     path: str
@@ -35,8 +35,7 @@ class Place:
     ignored: Ignored | None = None
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """A file or folder where sudo looks. `unread`: what stands in it is not in the table."""
 
     place: Place
@@ -45,8 +44,7 @@ class Seen:
     unread: bool = False
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One statement; if it is an include, with the path that it means, unless that is not known."""
 
     place: Place

@@ -3,10 +3,10 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from collectors.access.ssh.effective import effective_settings
 from collectors.access.ssh.effective_output import parse_effective
