@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from agent.collection.dropping import DROPPED
 from agent.collection.receiver import Collection
 from agent.signing.protocol import (
     Absence,
@@ -30,6 +31,7 @@ from agent.signing.protocol import (
     Snapshot,
     Welcome,
 )
+from collectors.contract import Table, header_of
 from evidence.errors import FormatError
 from evidence.log import Entry
 from evidence.statement import Observation
@@ -76,10 +78,15 @@ class Door(abc.ABC):
         return self._fingerprint or self.hello().fingerprint
 
     def snapshot(
-        self, collections: Sequence[Collection], seen: Observation, promise: Mapping[str, int | None]
+        self,
+        collections: Sequence[Collection],
+        seen: Observation,
+        promise: Mapping[str, int | None],
+        disabled: Sequence[str] = (),
     ) -> Entry:
         """Sign collections; `promise` says for a table within how many seconds it is read again, if it does.
 
+        `disabled` names tables that the configuration leaves out, which is signed, too.
         Of `seen`, name and machine count for an image only: what the live host is called the signer finds out itself.
         """
         question = Snapshot(
@@ -89,6 +96,8 @@ class Door(abc.ABC):
             privileged=seen.privileged,
             labels=seen.labels,
             image=None if seen.observed == "live" else Image(name=seen.name, machine=seen.machine),
+            dropped=tuple(name for each in collections for name in _dropped(each.table)),
+            disabled=tuple(disabled),
         )
         return self._signed(question, collections)
 
@@ -159,3 +168,10 @@ class Door(abc.ABC):
         if not isinstance(answer, kind):
             raise FormatError("signer", f"an answer of kind {kind.__name__.lower()}", type(answer).__name__.lower())
         return answer
+
+
+def _dropped(table: Table) -> Iterator[str]:
+    """Yield the columns that the configuration leaves out: the signer's header must say so, too."""
+    for each in header_of(table).fields:
+        if each.meaning.startswith(DROPPED):
+            yield f"{table.name}.{each.name}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pwd
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from agent.collection.receiver import Collection
+from agent.collection.receiver import NOTHING, Collection
 from agent.observing import sealed
 from agent.signing import protocol
 from agent.signing.clerk import Clerk
@@ -17,12 +17,13 @@ from agent.signing.progress import ENROLLED
 from agent.signing.protocol import Answer, Done, Proof, Question, Signed, Welcome
 from agent.signing.records import moment
 from agent.version import VERSION
+from collectors.catalogue import all_tables
 from evidence import strict_base64
 from evidence.errors import FormatError
 from evidence.log import Entry
 from evidence.order import id_of
 from evidence.reader import StoreReader
-from evidence.statement import Observation
+from evidence.statement import Collected, Observation
 
 _Act = Callable[[Any, Sequence[Collection], int], Answer]
 
@@ -76,6 +77,7 @@ class Desk:
             privileged=question.privileged,
         )
         collected = [sealed(each, question.promise.get(each.table.name)) for each in collections]
+        collected += _disabled(question.disabled)
         return self._signed(self._clerk.snapshot(collected, seen))
 
     def _event(self, question: protocol.Event) -> Signed:
@@ -120,6 +122,28 @@ class Desk:
             wall=entry.wall,
             leaf=entry.leaf_hash.hex(),
             fingerprint=self._clerk.store.fingerprint,
+        )
+
+
+def _disabled(names: Sequence[str]) -> Iterator[Collected]:
+    """Yield what a snapshot says of tables that the configuration leaves out. Raises: FormatError."""
+    versions = {each.name: each.version for each in all_tables()} if names else {}
+    for name in names:
+        if name not in versions:
+            raise FormatError("snapshot", "disabled tables of this version", "another")
+        yield Collected(
+            name=name,
+            version=versions[name],
+            header=None,
+            coverage="disabled",
+            failure=None,
+            rows=b"",
+            row_count=0,
+            gaps=b"",
+            gap_count=0,
+            reasons={},
+            interval_s=None,
+            cost=NOTHING,
         )
 
 

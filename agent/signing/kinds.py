@@ -8,7 +8,6 @@ of few characters; text goes into the details.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -68,8 +67,7 @@ class Trimmed(Keys, frozen=True):
     bytes: Size
 
 
-@dataclass(frozen=True)
-class EventKind:
+class EventKind(msgspec.Struct, frozen=True):
     """One kind: its keys, and the reason of the absence that it must come with, if any."""
 
     keys: type[Keys]

@@ -10,7 +10,8 @@ import os
 import pwd
 import socket
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from agent import users
 from agent.signing.protocol import (
@@ -52,16 +53,14 @@ MAY: dict[Role, tuple[type[Question], ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True):
     """A process as it was when it connected."""
 
     uid: int
     groups: frozenset[int]
 
 
-@dataclass(frozen=True)
-class Doorkeeper:
+class Doorkeeper(msgspec.Struct, frozen=True):
     """Knows who is who; a uid is None where this host has no such user."""
 
     owner: int

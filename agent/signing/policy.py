@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 SinkKind = Literal["directory", "http-put", "hub"]
 DEFAULT_LIMIT = 1 << 30
 
 
-@dataclass(frozen=True)
-class SinkPolicy:
+class SinkPolicy(msgspec.Struct, frozen=True):
     """One sink: a hub proves what it has with its key, of which None means one that this host enrolled with."""
 
     kind: SinkKind
     vkey: str | None = None
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """All sinks by name; without any, nothing is written to the outbox."""
 
     sinks: dict[str, SinkPolicy]

@@ -21,6 +21,7 @@ MAX_TABLES = 400
 """Of one snapshot: a statement has 1,000 subjects at most, and a table two."""
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\Z")]
+Column = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}\Z")]
 Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,62}\Z")]
 Moment = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
@@ -63,6 +64,10 @@ class Snapshot(Question, frozen=True, tag="snapshot"):
     privileged: bool
     labels: Labels
     image: Image | None = None
+    dropped: Annotated[tuple[Column, ...], msgspec.Meta(max_length=1000)] = ()
+    """Columns that the configuration leaves out, which the header then says."""
+    disabled: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_TABLES)] = ()
+    """Tables that the configuration leaves out; no frames come for them."""
 
 
 class Absence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):

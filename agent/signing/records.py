@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evidence.errors import FormatError
 
@@ -25,8 +26,7 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 _SAFE = 2**53 - 1  # RFC 7493, 2.2
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What one field may hold; `free` text goes into the details."""
 
     expected: str
@@ -62,8 +62,7 @@ FREE = Form(f"1 to {TEXT_LIMIT} printable characters", _free, free=True)
 RESULT = _one_of("ok", "failed")
 
 
-@dataclass(frozen=True)
-class RecordKind:
+class RecordKind(msgspec.Struct, frozen=True):
     """One kind of record: what it is for, and its fields."""
 
     meaning: str

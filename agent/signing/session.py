@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from agent.collection.dropping import without
 from agent.collection.frames import FrameError, FrameParser
 from agent.collection.limits import Limits
 from agent.collection.receiver import Collection, Receiver
@@ -27,7 +28,7 @@ REQUEST_BYTES = 256 << 20
 FOLDED_GAPS = 100
 """Gaps beyond the limit: a collection that was received once already has one for each reason that was folded."""
 
-LIMITS = Limits(gaps=Limits.gaps + FOLDED_GAPS)
+LIMITS = Limits(gaps=Limits().gaps + FOLDED_GAPS)
 Tables = Callable[[], Mapping[str, Table]]
 
 
@@ -151,7 +152,11 @@ class _Incoming:
         if unknown or len(set(question.tables)) != len(question.tables):
             raise FrameError("expected tables of this version, each once, found another")
         self._question = question
-        self._receiver = Receiver([known[name] for name in question.tables], LIMITS, _no_progress)
+        try:
+            tables = without([known[name] for name in question.tables], question.dropped)
+        except ValueError as error:
+            raise FrameError(str(error)) from None
+        self._receiver = Receiver(tables, LIMITS, _no_progress)
         self._ended = 0
 
     def take(self, kind: bytes, payload: bytes) -> None:
