@@ -21,11 +21,11 @@ _GZIP = 31
 _LEVEL = 6
 
 
-def header(name: str, size: int) -> bytes:
+def header(name: str, size: int, max_member: int = MAX_MEMBER) -> bytes:
     """Return the header block of a regular file. Source: POSIX.1-2017, pax, ustar interchange format."""
     raw = name.encode("ascii")
-    if not 1 <= len(raw) <= MAX_NAME or size > MAX_MEMBER:
-        raise LimitError("pack", f"a name of {MAX_NAME} and a size of {MAX_MEMBER} bytes at most", "more")
+    if not 1 <= len(raw) <= MAX_NAME or size > max_member:
+        raise LimitError("pack", f"a name of {MAX_NAME} and a size of {max_member} bytes at most", "more")
     fields = (
         raw.ljust(100, b"\0"),
         b"0000644\0" + b"0000000\0" * 2,  # mode, uid, gid
@@ -43,8 +43,17 @@ def header(name: str, size: int) -> bytes:
 class TarStream:
     """Writes members one after the other and hashes the tar as it goes, before compression."""
 
-    def __init__(self, write: Callable[[bytes], object], *, compressed: bool) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], object],
+        *,
+        compressed: bool,
+        max_member: int = MAX_MEMBER,
+        max_total: int = MAX_TOTAL,
+    ) -> None:
         self._write = write
+        self._max_member = max_member
+        self._max_total = max_total
         self._gzip = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if compressed else None
         self._hash = hashlib.sha256()
         self._total = 0
@@ -52,9 +61,9 @@ class TarStream:
     def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
         """Write one member; `chunks` hold exactly `size` bytes.
 
-        Raises: LimitError past 4 GiB in all.
+        Raises: LimitError past the limit of all members, 4 GiB unless it was said otherwise.
         """
-        self._put(header(name, size))
+        self._put(header(name, size, self._max_member))
         left = size
         for chunk in chunks:
             left -= len(chunk)
@@ -63,8 +72,8 @@ class TarStream:
             raise LimitError("pack", f"{size} bytes of {name}", f"{size - left}")
         self._put(bytes(-size % BLOCK))
         self._total += size
-        if self._total > MAX_TOTAL:
-            raise LimitError("pack", f"at most {MAX_TOTAL} bytes in all", "more", "export a shorter period")
+        if self._total > self._max_total:
+            raise LimitError("pack", f"at most {self._max_total} bytes in all", "more", "export a shorter period")
 
     def close(self) -> str:
         """Write the end and return the SHA-256 of the tar in hex."""
