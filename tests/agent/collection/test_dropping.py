@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.collection.dropping import DROPPED, without
+from agent.collection.dropping import DROPPED, dropped_of, without
 from agent.collection.parent import collect
 from agent.configuration.rules import droppable
 from agent.observing import sealed
@@ -74,3 +74,10 @@ def test_the_header_says_that_nobody_looked() -> None:
 def test_a_column_that_cannot_be_null_is_not_dropped(name: str) -> None:
     with pytest.raises(ValueError, match="expected columns that may be null"):
         without(list(TABLES.values()), [name])
+
+
+def test_a_table_knows_what_it_leaves_out() -> None:
+    drop = ["groups.admins", "groups.shadow_members", "packages.maintainer"]
+    tables = without([TABLES["groups"], TABLES["packages"], TABLES["users"]], drop)
+    assert [name for each in tables for name in dropped_of(each)] == drop
+    assert [dropped_of(each) for each in TABLES.values()] == [[] for _ in TABLES]
