@@ -92,8 +92,10 @@ class Target:
 
     def _share(self) -> None:
         """Let the group of the folder read the file; where there are no groups (FAT), nothing is shared."""
+        group = os.fstat(self._folder).st_gid
         with contextlib.suppress(PermissionError):
-            os.fchown(self._descriptor, -1, os.fstat(self._folder).st_gid)
+            if os.fstat(self._descriptor).st_gid != group:  # a set-group-ID folder has seen to it, and chown is refused
+                os.fchown(self._descriptor, -1, group)
             os.fchmod(self._descriptor, self._mode)
 
     def _read_back(self) -> None:
