@@ -6,7 +6,8 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence.blobs import MAX_BYTES
 from evidence.errors import FormatError, LimitError
@@ -18,8 +19,7 @@ _RECORD = re.compile(rb"([0-9a-f]{64}) (0|[1-9][0-9]{0,7}) ([1-9][0-9]{0,7})\Z")
 _MAX_RECORD = 64 + 1 + 8 + 1 + 8 + 1
 
 
-@dataclass(frozen=True)
-class BatchBlob:
+class BatchBlob(msgspec.Struct, frozen=True):
     """A blob whose bytes are what its name says."""
 
     digest: str

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from evidence.index import Row
-from evidence.prune import PRUNED
 
 LIMIT_BYTES = 32 * 1024 * 1024
+MAX_ENTRIES = 100_000
 _FEW = 8
 """Up to so many digests are looked for one by one in a row as it stands, which is faster than to take it apart."""
 
@@ -31,7 +31,7 @@ class Stored:
     size_of: Callable[[bytes], int]
     """How many bytes are kept of a blob; 0 if it is not there."""
     pruned_by: Callable[[Row], frozenset[bytes]]
-    """Which blobs a `pruned` event took away."""
+    """Which blobs an entry took away; only a `pruned` event does."""
 
 
 def choose(rows: Sequence[Row], first: int, before: Iterable[Row] | None, stored: Stored, limit_bytes: int) -> Choice:
@@ -41,7 +41,7 @@ def choose(rows: Sequence[Row], first: int, before: Iterable[Row] | None, stored
     logs included; None for a batch without blobs. `limit_bytes` is for envelopes, and for blobs as they are stored.
     """
     stop, left = first, limit_bytes
-    while stop < len(rows) and (left > 0 or stop == first):
+    while stop < min(len(rows), first + MAX_ENTRIES) and (left > 0 or stop == first):
         left -= rows[stop].length
         stop += 1
     new = set() if before is None else brought(rows[first:stop], before, stored)
@@ -62,16 +62,19 @@ def brought(rows: Iterable[Row], before: Iterable[Row], stored: Stored) -> set[b
     What was pruned since it was named last counts as never named: who received it may have pruned it, too.
     """
     wanted: set[bytes] = set()
+    gone: set[bytes] = set()
+    again: set[bytes] = set()
     for row in rows:
         wanted |= row.digests()
-    again: set[bytes] = set()
+        again |= row.digests() & gone
+        gone |= stored.pruned_by(row)
+    wanted -= again
     last = b""
     for row in before:
         if not wanted:
             break
-        if row.kind == PRUNED:
-            again |= wanted & stored.pruned_by(row)
-            wanted -= again
+        again |= wanted & stored.pruned_by(row)
+        wanted -= again
         if row.packed != last:  # most runs find what the run before them found
             wanted -= _named_in(row, wanted)
         last = row.packed

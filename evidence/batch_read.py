@@ -18,7 +18,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -79,8 +78,7 @@ class ElsewhereError(ProofError):
         self.size = size
 
 
-@dataclass(frozen=True)
-class CheckedBatch:
+class CheckedBatch(msgspec.Struct, frozen=True):
     """What the head of a batch proves."""
 
     checkpoint: Checkpoint

@@ -6,6 +6,7 @@ before all leaves are known to give the root of the log's own checkpoint.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,11 @@ from evidence import batch_range, identity, note, prune, sshsig
 from evidence.batch import Contents, signed_part
 from evidence.batch_form import Place
 from evidence.batch_range import Choice, Stored
-from evidence.errors import StateError
+from evidence.errors import FormatError, LimitError, ProofError, SignatureError, StateError
 from evidence.history import rows_of, trees_at
 from evidence.index import Row
 from evidence.journal import Journal
-from evidence.note import Checkpoint
+from evidence.note import Checkpoint, Note
 from evidence.order import log_ids
 from evidence.reader import StoreReader
 
@@ -26,6 +27,8 @@ from evidence.reader import StoreReader
 class Wanted:
     """Which batch is to be written; `size` is None for as many entries as fit into `limit_bytes`."""
 
+    folder: str
+    """Where it goes; one of the same entries may stand there."""
     log_id: str
     first: int
     size: int | None
@@ -46,7 +49,7 @@ def gathered(journal: Journal, reader: StoreReader, wanted: Wanted) -> Contents:
     before, tree = trees_at(rows, signed, [place.first, place.size])
     checkpoint = Checkpoint(signed.origin, place.size, tree.root())
     leaves = b"".join(each.leaf for each in rows[place.first : place.size])
-    part = signed_part(reader, place, leaves, checkpoint, *_signature(journal, reader, place, checkpoint, signed))
+    part = signed_part(reader, place, leaves, checkpoint, *_signature(journal, reader, wanted, checkpoint, signed))
     return Contents(place, part, before, frozenset(each.hex() for each in choice.blobs))
 
 
@@ -82,15 +85,25 @@ def _pruned_by(journal: Journal, row: Row) -> frozenset[bytes]:
 
 
 def _signature(
-    journal: Journal, reader: StoreReader, place: Place, checkpoint: Checkpoint, signed: Checkpoint
-) -> tuple[note.Note, str]:
-    """Return the note and the SSHSIG for the size of a batch: signed now, or as they were when the log was closed."""
-    key = journal.key_of(place.log_id)
+    journal: Journal, reader: StoreReader, wanted: Wanted, checkpoint: Checkpoint, signed: Checkpoint
+) -> tuple[Note, str]:
+    """Return the note and the SSHSIG for the size of a batch: signed now, or as they were before the key went."""
+    key = journal.key_of(wanted.log_id)
     if key is not None:
-        return note.sign(checkpoint.text(), checkpoint.origin, key), sshsig.sign(checkpoint.text().encode(), key)
-    if place.size != signed.size:
+        text = checkpoint.text()
+        return note.sign(text, checkpoint.origin, key), sshsig.sign(text.encode(), key)
+    if checkpoint.size == signed.size:
+        stored = note.parse(reader.checkpoint(wanted.log_id), f"checkpoint of {wanted.log_id}")
+        return Note(stored.text, stored.lines[:1]), reader.sshsig(wanted.log_id)
+    # It brings the auditor's script along, which is a lot to load for what is hardly ever needed.
+    from evidence.batch_read import open_batch  # noqa: PLC0415
+
+    path = os.path.join(wanted.folder, Place(wanted.log_id, wanted.first, checkpoint.size).file_name)
+    try:
+        with open_batch(path) as standing:
+            checked = standing.check(reader.public_key(wanted.log_id))
+    except (OSError, FormatError, LimitError, ProofError, SignatureError):
         step = "its key was destroyed, and nobody can sign for a part of it"
-        raise StateError(f"log {place.log_id}", f"a batch up to its last entry {signed.size - 1}", "another", step)
-    stored = note.parse(reader.checkpoint(place.log_id), f"checkpoint of {place.log_id}")
-    own = note.Note(stored.text, stored.lines[:1])
-    return own, reader.sshsig(place.log_id)
+        expected = f"a batch up to its last entry {signed.size - 1}, or one to replace"
+        raise StateError(f"log {wanted.log_id}", expected, "another", step) from None
+    return checked.note, checked.armoured

@@ -205,11 +205,12 @@ class EvidenceStore:
 
         It ends where `limit_bytes` of envelopes and blobs are reached, at `size` if that is given, at the end of the
         log in any case: the next batch begins at the `size` that is returned. Without blobs and with `overwrite` it
-        replaces one that was written. Members of the folder's group may read the file, unless `mode` is another.
+        replaces one that was written. A log whose key was destroyed goes in one piece, or in those that stand in the
+        folder already. Members of the folder's group may read the file, unless `mode` is another.
         Raises: StateError if there are no such entries; PackError if the disk refuses or a file of its name stands
         there; DamageError.
         """
-        wanted = Wanted(log_id, first, size, limit_bytes, with_blobs)
+        wanted = Wanted(folder, log_id, first, size, limit_bytes, with_blobs)
         with StoreReader(self._root.path) as reader:
             try:
                 contents = gathered(self._journal, reader, wanted)
