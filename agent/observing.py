@@ -6,7 +6,8 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.clocks import boot_id, boottime_ms, synchronised, wall_text
 from agent.collection.parent import collect
@@ -27,8 +28,7 @@ CAP_DAC_READ_SEARCH = 2  # linux/capability.h
 NAME_LIMIT = 253  # RFC 1035, 2.3.4, without the root's dot
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What is to be read, with the secret that keys its pseudonyms."""
 
     root: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.errors import WRONG_USE, CommandError
 from evidence.predicates import Snapshot
@@ -41,8 +42,7 @@ def _parse(option: str, text: str) -> tuple[dt.datetime, dt.datetime]:
     )
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """What the log by itself can speak about."""
 
     first: dt.datetime

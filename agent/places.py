@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.errors import WRONG_USE, CommandError
 
 SYSTEM_STATE = "/var/lib/evidenced"
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """The folders of one agent; none of them need exist."""
 
     state: str

@@ -12,7 +12,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -57,8 +56,7 @@ class BatchInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Entries that damage has taken; their leaves are there."""
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True):
     """What a batch is made of, beside the entries and blobs themselves."""
 
     place: Place

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence import dsse, statement, strict_base64, verify
 from evidence.batch_form import HostPart, Manifest, Place
@@ -17,8 +18,7 @@ from evidence.tree import HASH_BYTES, leaf_hash
 OPENED, ROTATED = "log-opened", "key-rotated"
 
 
-@dataclass(frozen=True)
-class BatchEntry:
+class BatchEntry(msgspec.Struct, frozen=True):
     """One entry; damage took its bytes on the host if there is no envelope, and its leaf keeps its place."""
 
     sequence: int

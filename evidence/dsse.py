@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evidence import restricted_json, strict_base64
 from evidence.errors import FormatError, SignatureError
@@ -15,16 +16,14 @@ MAX_ENVELOPE = 128 * 1024
 MAX_SIGNATURES = 16
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """One signature; the key id is a hint that nobody has checked."""
 
     keyid: str
     sig: bytes
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """The exact payload bytes and the signatures over them."""
 
     payload: bytes

@@ -9,7 +9,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -35,8 +34,7 @@ _MAX_FINDINGS = 40
 Payload = Callable[[Context], bytes]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """An entry that is on disk, and that the signed size covers."""
 
     origin: str
@@ -145,7 +143,7 @@ class Journal:
     def remember_receipt(self, log_id: str, receipt: Receipt | None) -> None:
         """Name a receipt in the entries from now on."""
         if isinstance(self._log, Continued) and self._log.identity.log_id == log_id:
-            self._log = replace(self._log, receipt=receipt)
+            self._log = msgspec.structs.replace(self._log, receipt=receipt)
 
     def record(
         self,

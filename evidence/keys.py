@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 import nacl.bindings
 import nacl.exceptions
 import nacl.signing
@@ -33,8 +33,7 @@ def ssh_string(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(msgspec.Struct, frozen=True):
     """One public key, as 32 raw bytes that are known to be a usable point."""
 
     raw: bytes
@@ -163,8 +162,7 @@ class PrivateKey:
         raise TypeError("a private key is not pickled")
 
 
-@dataclass(frozen=True)
-class KeyCard:
+class KeyCard(msgspec.Struct, frozen=True):
     """What an owner hands to an auditor, so that keys can be compared without our tools."""
 
     number: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence.quarantine import Quarantine
 from evidence.state import Folder
@@ -15,8 +16,7 @@ LOGS = "logs"
 RECEIPTS = "receipts"
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The folders a writer works in."""
 
     root: Folder

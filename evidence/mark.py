@@ -13,7 +13,8 @@ import hashlib
 import os
 import re
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence.errors import DamageError
 from evidence.state import Folder, read_all, staged, write_all
@@ -26,8 +27,7 @@ _NEW = "mark"
 _GENERATION = 2 << 30 | struct.calcsize("l") << 16 | ord("v") << 8 | 1
 
 
-@dataclass(frozen=True)
-class Object:
+class Object(msgspec.Struct, frozen=True):
     """A file system object: an inode is given out again, with another generation; 0 is one that is not known."""
 
     inode: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence import strict_base64
 from evidence.errors import FormatError, LimitError, SignatureError
@@ -20,8 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct, frozen=True):
     """How large a log is and what it holds."""
 
     origin: str
@@ -48,8 +48,7 @@ class Checkpoint:
         return cls(origin, int(size), digest)
 
 
-@dataclass(frozen=True)
-class SignatureLine:
+class SignatureLine(msgspec.Struct, frozen=True):
     """One line below a note's text: whose it says it is, and the bytes."""
 
     name: str
@@ -61,8 +60,7 @@ class SignatureLine:
         return f"{_DASH}{self.name} {strict_base64.encode(self.key_id + self.signature)}\n"
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """A text and the signature lines below it, none of them checked yet."""
 
     text: str
@@ -77,8 +75,7 @@ class Note:
         return self if line in self.lines else Note(self.text, (*self.lines, line))
 
 
-@dataclass(frozen=True)
-class Verifier:
+class Verifier(msgspec.Struct, frozen=True):
     """A key that notes are checked with, under the one name it signs as."""
 
     name: str
@@ -107,8 +104,7 @@ class Verifier:
         return verifier
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """A line that verified; `time` is POSIX seconds, and only a cosignature has one."""
 
     verifier: Verifier

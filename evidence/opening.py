@@ -8,7 +8,6 @@ a whole disk image is put back, only a hub or witness can tell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -35,8 +34,7 @@ from evidence.tree import root
 ROTATED = "key-rotated"
 
 
-@dataclass(frozen=True)
-class Continued:
+class Continued(msgspec.Struct, frozen=True):
     """The log goes on: who signs it, and the log itself."""
 
     identity: Identity
@@ -46,8 +44,7 @@ class Continued:
     """The latest cosignature that is known of it."""
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """What decides besides the state itself: the machine, what the index holds, and whether segments go on."""
 
     machine: str | None

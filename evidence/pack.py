@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
@@ -61,14 +60,13 @@ class PackSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Entries that damage has taken."""
 
 
-@dataclass
-class _Contents:
+class _Contents(msgspec.Struct):
     """What is gathered while entries are written."""
 
-    digests: set[str] = field(default_factory=set)
-    hosts: dict[str, list[str]] = field(default_factory=dict)
+    digests: set[str] = set()
+    hosts: dict[str, list[str]] = {}
     """The logs that name each host, in their order."""
-    summary: Summary = field(default_factory=Summary)
+    summary: Summary = msgspec.field(default_factory=Summary)
     entries: int = 0
     lost: int = 0
 
@@ -149,7 +147,7 @@ def _write(
 
 def _cosigned(source: PackSource, part: Part) -> Part:
     """Return a part that ends at the log's newest cosigned checkpoint, if that covers all its entries."""
-    return replace(part, log=cosigned_log(source, part.log, part.sequences[-1] + 1))
+    return msgspec.structs.replace(part, log=cosigned_log(source, part.log, part.sequences[-1] + 1))
 
 
 def _fill(

@@ -7,7 +7,8 @@ blob is inflated and hashed on the way; a damaged one is left out and reported.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from evidence.blobs import MAX_BYTES, digest, inflated
 from evidence.errors import DamageError, LimitError
@@ -17,13 +18,12 @@ from evidence.pack_spool import Spool
 MAX_MEMBER = 32 * 1024 * 1024
 
 
-@dataclass
-class BlobReport:
+class BlobReport(msgspec.Struct):
     """What became of the blobs that the entries name."""
 
     written: int = 0
-    missing: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = []
+    damaged: list[str] = []
 
 
 class _Members:

@@ -9,9 +9,10 @@ and closes, and events that explain what is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
+
+import msgspec
 
 from evidence import entry, restricted_json
 from evidence.blobs import MAX_BYTES, inflated
@@ -42,8 +43,7 @@ class Found(NamedTuple):
     statement: Statement
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What of one log goes into the pack."""
 
     number: int
@@ -59,16 +59,15 @@ class Part:
         return sorted({*range(self.first, self.first + self.count), *self.extras})
 
 
-@dataclass
-class _Survey:
+class _Survey(msgspec.Struct):
     """What one walk over all entries finds out."""
 
     first: Place | None = None
     last: Place | None = None
-    before: dict[tuple[str, ...], Place] = field(default_factory=dict)
-    pruned: list[tuple[Place, str]] = field(default_factory=list)
-    damage: list[tuple[Place, str]] = field(default_factory=list)
-    lost: set[Place] = field(default_factory=set)
+    before: dict[tuple[str, ...], Place] = {}
+    pruned: list[tuple[Place, str]] = []
+    damage: list[tuple[Place, str]] = []
+    lost: set[Place] = set()
     earliest: datetime | None = None
     latest: datetime | None = None
 

@@ -7,8 +7,9 @@ is written, and each entry against its leaf on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, Protocol
+
+import msgspec
 
 from evidence import note, sshsig, tree
 from evidence.errors import DamageError
@@ -79,8 +80,7 @@ class PackSource(Protocol):
         """Return a blob's zlib data as it is stored, unchecked; None if it is not there."""
 
 
-@dataclass(frozen=True)
-class SignedLog:
+class SignedLog(msgspec.Struct, frozen=True):
     """A log up to its checkpoint, whose signatures and root have been checked."""
 
     id: str
@@ -149,7 +149,7 @@ def cosigned_log(source: PackSource, log: SignedLog, least: int) -> SignedLog:
     leaves = log.leaves[: found.checkpoint.size * tree.HASH_BYTES]
     if tree.root(tree.split(leaves)) != found.checkpoint.root:
         raise DamageError(f"receipt of log {log.id}", "the root of its leaves", "another")
-    return replace(
+    return msgspec.structs.replace(
         log,
         note=found.note,
         checkpoint=found.checkpoint,

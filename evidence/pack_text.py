@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from evidence.pack_blobs import BlobReport
 from evidence.pack_range import Found, Part
@@ -56,8 +57,7 @@ def readme(parts: Sequence[Part]) -> str:
     return README.format(commands="".join(COMMANDS.format(log=part.log.id) for part in parts))
 
 
-@dataclass
-class _TableLine:
+class _TableLine(msgspec.Struct):
     """What the main range says about one table of one host."""
 
     reads: int = 0
@@ -65,12 +65,11 @@ class _TableLine:
     wall: str = ""
 
 
-@dataclass
-class Summary:
+class Summary(msgspec.Struct):
     """Counts for the report, gathered while entries are written."""
 
-    tables: dict[tuple[str, str, str], _TableLine] = field(default_factory=dict)
-    events: dict[str, int] = field(default_factory=dict)
+    tables: dict[tuple[str, str, str], _TableLine] = {}
+    events: dict[str, int] = {}
 
     def add(self, found: Found) -> None:
         """Count one entry of the main range."""

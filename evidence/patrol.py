@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -41,8 +40,7 @@ _FILE_BYTES = 32 * 1024
 _PREFIXES = tuple(f"{each:02x}" for each in range(256))
 
 
-@dataclass(frozen=True)
-class Patrol:
+class Patrol(msgspec.Struct, frozen=True):
     """What a patrol needs to look at and to mend with: `key` signs the logs of one key only, `current` goes on."""
 
     layout: Layout
@@ -50,7 +48,7 @@ class Patrol:
     blobs: Blobs
     key: PrivateKey
     current: str
-    known: dict[str, list[Row]] = field(default_factory=dict)
+    known: dict[str, list[Row]] = {}
     """Rows by log, read once for all its segments, and kept right where one is mended."""
 
     def some(self, budget: int = BUDGET_BYTES) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
+
+import msgspec
 
 from evidence import identity as identities
 from evidence import keyring, keys, layout, receipts, scan, segment, signed_size, tree
@@ -27,8 +28,7 @@ from evidence.state import Folder, open_state
 from evidence.writer import SEGMENTS
 
 
-@dataclass(frozen=True)
-class LogInfo:
+class LogInfo(msgspec.Struct, frozen=True):
     """One log: its folder's name, its origin, the signed size, and the fingerprint of its key."""
 
     id: str
@@ -37,8 +37,7 @@ class LogInfo:
     keyid: str
 
 
-@dataclass(frozen=True)
-class StoredEntry:
+class StoredEntry(msgspec.Struct, frozen=True):
     """One entry as it stands; envelope and payload are None for one that damage has taken."""
 
     sequence: int
@@ -58,8 +57,7 @@ class StoredEntry:
         return None if statement is None else statement.predicate.clock.wall
 
 
-@dataclass(frozen=True)
-class Inclusion:
+class Inclusion(msgspec.Struct, frozen=True):
     """The proof that an entry stands in a log: RFC 6962, 2.1.1."""
 
     leaf: bytes

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence import layout, note, sshsig
 from evidence.errors import DamageError, FormatError, LimitError, SignatureError
@@ -29,8 +30,7 @@ REJECTED = "rejected"
 _YEAR_10000 = 253402300800
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A note in the folder of receipts, verified again."""
 
     name: str
@@ -119,8 +119,7 @@ def verifiers_in(folder: Folder, name: str) -> list[Verifier]:
     return [Verifier.parse(each, where) for each in text.removesuffix("\n").split("\n")]
 
 
-@dataclass(frozen=True)
-class Cosigned:
+class Cosigned(msgspec.Struct, frozen=True):
     """The newest checkpoint of a log that someone cosigned."""
 
     note: Note

@@ -15,8 +15,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from dataclasses import dataclass
 from typing import NoReturn
+
+import msgspec
 
 from evidence import entry, mark, scan, segment, signed_size
 from evidence.errors import DamageError
@@ -43,8 +44,7 @@ class BehindError(TreeLostError):
     """The log went further than what is left of it: an older state was laid over this one, or its end is lost."""
 
 
-@dataclass(frozen=True)
-class Recovered:
+class Recovered(msgspec.Struct, frozen=True):
     """A log that is open at its end, and the rows of all its entries, to which those that follow are added."""
 
     writer: LogWriter

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from evidence import dsse, entry, segment, strict_base64
 from evidence.errors import DamageError, FormatError
@@ -24,15 +25,14 @@ _TWICE_SIGNED = "key-rotated"
 _PAYLOAD = re.compile(rb'"payload":"([A-Za-z0-9+/]+={0,2})"')
 
 
-@dataclass
-class Segment:
+class Segment(msgspec.Struct):
     """One segment file as it was read: frames by sequence, and what is no frame."""
 
     first: int
     data: bytes
     start: int | None
-    frames: dict[int, Frame] = field(default_factory=dict)
-    breaks: list[Break] = field(default_factory=list)
+    frames: dict[int, Frame] = {}
+    breaks: list[Break] = []
 
     @property
     def behind(self) -> int:
@@ -93,8 +93,7 @@ def leaf_or_none(frame: Frame) -> bytes | None:
         return None
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where the segments of one log are mended; `key` is None once it was destroyed."""
 
     segments: Folder

@@ -17,7 +17,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence.dsse import MAX_ENVELOPE
 from evidence.errors import NewerStateError
@@ -34,8 +35,7 @@ _FRAME = re.compile(rb"([0-9]{1,15}) ([0-9]{1,7}) ([0-9a-f]{64})\n")
 _NAME = re.compile(r"[0-9]{12}\.seg\Z")
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One frame that is whole; `offset` and `length` in bytes include its line."""
 
     sequence: int
@@ -49,8 +49,7 @@ class Frame:
         return bytes.fromhex(self.body[len(_LOST) :].decode()) if self.body.startswith(_LOST) else None
 
 
-@dataclass(frozen=True)
-class Break:
+class Break(msgspec.Struct, frozen=True):
     """Bytes from `offset` to `end` that are no whole frame, where the frame of `sequence` was expected."""
 
     sequence: int

@@ -8,7 +8,6 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -64,18 +63,12 @@ def _send_items(host: Host, table: Table, walk: _Walk, writer: FrameWriter, limi
     return None
 
 
-@dataclass
 class _Sent:
     """Counts what has been sent, and drops with a count what is over a limit."""
 
-    table: str
-    limits: Limits
-    writer: FrameWriter
-    rows: int = 0
-    size: int = 0
-    dropped: int = 0
-
-    def __post_init__(self) -> None:
+    def __init__(self, table: str, limits: Limits, writer: FrameWriter) -> None:
+        self.table, self.limits, self.writer = table, limits, writer
+        self.rows = self.size = self.dropped = 0
         self._encode = msgspec.json.Encoder(order="sorted").encode
 
     def take(self, item: Row | Gap) -> None:

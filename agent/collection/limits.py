@@ -7,7 +7,8 @@ import ctypes
 import os
 import resource
 import signal
-from dataclasses import dataclass
+
+import msgspec
 
 MIB = 1 << 20
 FAILURE_LIMIT = 300
@@ -17,8 +18,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Bounds of one child; a child that passes one costs its own tables only."""
 
     wall_s: float = 300

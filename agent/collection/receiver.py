@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,13 +21,12 @@ Progress = Callable[[str, int], None]
 NOTHING = Cost(wall_ms=0, cpu_ms=0, peak_kib=0, files=0, bytes=0)
 
 
-@dataclass
-class Collection:
+class Collection(msgspec.Struct):
     """One table read once: canonical lines, sorted, and what it cost."""
 
     table: Table
-    rows: list[bytes] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
+    rows: list[bytes] = []
+    gaps: list[Gap] = []
     failure: str | None = None
     coverage: Coverage = "failed"
     cost: Cost = NOTHING
