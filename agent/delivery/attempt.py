@@ -29,6 +29,8 @@ class Way:
     """How long to wait for another attempt to end."""
     limits: Limits = field(default_factory=Limits)
     moment: Moment | None = None
+    config: str | None = None
+    """The configuration file, for a signer that is this process itself."""
 
 
 def attempt(places: Places, sinks: Sequence[AnySink], way: Way, say: Callable[[str], object]) -> list[Outcome]:
@@ -37,7 +39,7 @@ def attempt(places: Places, sinks: Sequence[AnySink], way: Way, say: Callable[[s
     `say` takes what is worth a line in the journal. Raises: BusyError while another attempt is being made, StateError.
     """
     moment = way.moment or real()
-    with records(places.upload, way.wait_s) as kept, _door(places) as door:
+    with records(places.upload, way.wait_s) as kept, _door(places, way.config) as door:
         kept.forget_others({each.name for each in sinks})
         around = Surroundings(records=kept, prove=door.prove, limits=way.limits, rate=way.rate)
         return [
@@ -56,11 +58,11 @@ def _one(settings: AnySink, sink: OneSink, around: Surroundings, way: Way) -> Ou
 
 
 @contextlib.contextmanager
-def _door(places: Places) -> Iterator[Door]:
+def _door(places: Places, config: str | None) -> Iterator[Door]:
     """Give the door to the signer; if it is shut, one behind which nobody answers: what can be delivered is."""
     with contextlib.ExitStack() as stack:
         try:
-            door: Door = stack.enter_context(open_door(places))
+            door: Door = stack.enter_context(open_door(places, config=config))
         except EvidenceError as error:
             door = _ShutDoor(str(error))
         yield door

@@ -18,6 +18,7 @@ from evidence.state import Folder, open_state
 
 SINKS, PINS, RECEIPTS, REJECTED = "sinks", "pins", "receipts", "rejected"
 _LIMIT = 16 << 20
+_PIN_LIMIT = 4096
 _KEPT = 200
 """Answers that are kept aside for people to look at, at most; the first tell most."""
 
@@ -101,15 +102,7 @@ class Records:
     def pin(self, sink: str) -> str | None:
         """Return the hub's key that was pinned for a sink, None if none was. Raises: OSError."""
         with self._folder(PINS) as folder:
-            try:
-                return folder.read(sink, 4096).decode("utf-8", "replace").strip()
-            except FileNotFoundError:
-                return None
-
-    def set_pin(self, sink: str, vkey: str) -> None:
-        """Pin a hub's key."""
-        with self._folder(PINS) as folder:
-            folder.replace(sink, f"{vkey}\n".encode())
+            return _pin(folder, sink)
 
     def keep_receipt(self, log_id: str, size: int, sink: str, note: bytes) -> None:
         """Keep an acknowledgement as it came; of one sink and log the newest."""
@@ -152,3 +145,29 @@ def look(folder: str, sink: str) -> Progress:
             return msgspec.json.decode(sinks.read(f"{sink}.json", _LIMIT), type=Progress)
         except (DamageError, msgspec.DecodeError, UnicodeDecodeError):
             return Progress()
+
+
+def pinned(folder: str, sink: str) -> str | None:
+    """Return the hub's key that was pinned for a sink, None if none was, without lock. Raises: OSError, StateError."""
+    try:
+        with (
+            contextlib.closing(open_state(folder, create=False)) as root,
+            contextlib.closing(root.folder(PINS)) as pins,
+        ):
+            return _pin(pins, sink)
+    except FileNotFoundError:
+        return None
+
+
+def set_pin(folder: str, sink: str, vkey: str) -> None:
+    """Pin a hub's key. Raises: OSError, StateError."""
+    root = open_state(folder, create=True)
+    with contextlib.closing(root), contextlib.closing(root.folder(PINS, create=True)) as pins:
+        pins.replace(sink, f"{vkey}\n".encode())
+
+
+def _pin(folder: Folder, sink: str) -> str | None:
+    try:
+        return folder.read(sink, _PIN_LIMIT).decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TOO_LARGE = "too-large"
+"""With this word a reason begins that smaller batches would meet: the signer then writes the entries in two."""
+
 
 @dataclass(frozen=True)
 class Delivered:

@@ -12,6 +12,7 @@ import msgspec
 
 from agent.delivery.outbox import Waiting
 from agent.delivery.progress import Progress
+from evidence.accepting import RestoredError
 from evidence.errors import EvidenceError, StateError
 
 _REASON_LIMIT = 253
@@ -59,12 +60,17 @@ def _tell_delivered(
             signer.delivered(sink, name, sha256=done.sha256)
         else:
             signer.delivered(sink, name, note=done.note.encode())
-    except StateError:
-        raise
+    except (StateError, RestoredError) as error:
+        if not isinstance(error, RestoredError):
+            raise
+        # the hub has more of this log than we do: our state was put back, and the signer begins a new epoch
+        progress.done[name] = msgspec.structs.replace(done, told=True, note=None)
+        return None
     except EvidenceError as error:
-        if done.note is not None:
-            reject(done.note.encode())
         del progress.done[name]
+        if done.note is None:  # the signer has put another file in its place meanwhile, which goes the same way
+            return None
+        reject(done.note.encode())
         return f"{name}: the signer does not accept what acknowledges it: {error}"
     progress.done[name] = msgspec.structs.replace(done, told=True, note=None)
     return None

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     ends = time.monotonic() + TOGETHER_S
     while True:
         _hear(nudges)
-        wait_s = attempted(where, configuration)
+        wait_s = attempted(where, configuration, options.config)
         patience_s = 0.0 if wait_s is None or wait_s > PATIENCE_S or time.monotonic() > ends else wait_s
         if not _nudged(nudges, patience_s) and patience_s == 0:
             break
@@ -62,10 +62,10 @@ def run(options: argparse.Namespace) -> int:
     return TRY_LATER
 
 
-def attempted(where: Places, configuration: Configuration) -> float | None:
+def attempted(where: Places, configuration: Configuration, config: str | None) -> float | None:
     """Make one attempt and return after how many seconds there is to be another one, None if all is delivered."""
     try:
-        outcomes = attempt(where, configuration.sinks, Way(configuration.upload.rate), _say)
+        outcomes = attempt(where, configuration.sinks, Way(configuration.upload.rate, config=config), _say)
     except BusyError:
         return BUSY_S  # somebody makes one by hand
     return soonest(outcomes)

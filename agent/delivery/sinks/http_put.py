@@ -15,7 +15,7 @@ from agent.delivery import answers, backoff
 from agent.delivery.errors import AnswerError, SettingsError
 from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
-from agent.delivery.results import Delivered, Held, Parked, Result, Retry
+from agent.delivery.results import TOO_LARGE, Delivered, Held, Parked, Result, Retry
 from agent.delivery.transport import Answer, Client
 
 _TAKEN = (200, 201, 204)
@@ -72,7 +72,7 @@ def refusal(answer: Answer) -> Result:
         return Held(f"{said}; see to the folder and the rights at the store")
     if answer.status in _LATER or answer.status // 100 != _REFUSED:  # 5xx, or a redirect of a portal
         return Retry(said, backoff.asked_s(answer.header("retry-after")))
-    return Parked(said)
+    return Parked(said if answer.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE else f"{TOO_LARGE}: {said}")
 
 
 def authorization(token: str, user: str | None) -> str:

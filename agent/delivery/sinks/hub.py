@@ -11,7 +11,7 @@ from agent.delivery import acknowledgement, answers, backoff
 from agent.delivery.errors import AnswerError, UnreachableError
 from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
-from agent.delivery.results import Behind, Delivered, Held, Parked, Result, Retry
+from agent.delivery.results import TOO_LARGE, Behind, Delivered, Held, Parked, Result, Retry
 from agent.delivery.sinks.hub_verdicts import verdict
 from agent.delivery.transport import Answer, Body, Client, body_of
 from evidence.batch_form import SUFFIX
@@ -157,7 +157,7 @@ class HubSink:
             case "hold":
                 return Held(said)
             case "park":
-                return Parked(said)
+                return Parked(said if answer.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE else f"{TOO_LARGE}: {said}")
         if answer.status < HTTPStatus.BAD_REQUEST:
             self._aside(answer)  # 2xx without a note, a redirect: a captive portal, a proxy, a wrong host
         return Retry(said, backoff.asked_s(answer.header("retry-after")))

@@ -1,0 +1,76 @@
+"""`evidenced ship`: deliver now what waits, and say what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from agent.configuration.loading import configured
+from agent.delivery.acting import acting_as_uploader
+from agent.delivery.attempt import Way, attempt
+from agent.delivery.one_sink import Outcome
+from agent.errors import COULD_NOT_RUN, OK, CommandError
+from agent.places import Places, places
+from agent.signing.door import open_door
+from agent.terminal import printable, thousands
+from evidence.errors import EvidenceError
+
+EPILOG = """\
+Everything that is signed and not yet in a batch is put into one first. A sink that is held, or that waits for its next
+attempt, is tried all the same. The service does the same by itself; this is for looking at it.
+
+exit codes: 0 each sink has everything, 2 wrong use, 3 something was not delivered; nothing is ever lost by that"""
+
+WAIT_S = 10.0
+LINE_LIMIT = 500
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.epilog = EPILOG
+    parser.add_argument("--once", action="store_true", help="make one attempt (there is no other way yet)")
+    parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
+    parser.add_argument("--config", metavar="FILE", help="configuration that names the sinks")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Deliver, and say to whom."""
+    where = places(options.state)
+    configuration = configured(options.config)
+    if not configuration.sinks:
+        raise CommandError("expected a sink in the configuration, found none; see evidenced enroll, evidenced.toml(5)")
+    write_batches(where, options.config)
+    way = Way(configuration.upload.rate, by_hand=True, wait_s=WAIT_S, config=options.config)
+    with acting_as_uploader(where):
+        outcomes = attempt(where, configuration.sinks, way, _say)
+    for each in outcomes:
+        print(line_of(each))
+    return COULD_NOT_RUN if any(each.left for each in outcomes) else OK
+
+
+def write_batches(where: Places, config: str | None) -> None:
+    """Have all that is signed written into batches; what cannot be is said, and the rest is delivered."""
+    try:
+        with open_door(where, config=config) as door:
+            while door.batches():
+                pass
+    except EvidenceError as error:
+        _say(f"expected the signer to write what is new, found: {error}")
+
+
+def line_of(outcome: Outcome) -> str:
+    """Return what became of one sink, as a line."""
+    text = f"{outcome.name}: {batches(outcome.delivered)} delivered"
+    if not outcome.left:
+        return f"{text}, it has everything"
+    reason = printable(outcome.reason or "to be tried again", LINE_LIMIT)
+    return f"{text}, {batches(outcome.left)} left: {'held: ' if outcome.held else ''}{reason}"
+
+
+def batches(count: int) -> str:
+    """Return a count of batches."""
+    return f"{thousands(count)} {'batch' if count == 1 else 'batches'}"
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"evidenced ship: {printable(line, LINE_LIMIT)}\n")
