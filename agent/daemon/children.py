@@ -9,6 +9,10 @@ import sys
 
 from agent.daemon import rights
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 OUTPUT_LIMIT = 1 << 20
 KILL_WAIT_S = 10.0
 """How long a killed child may take to end; after that it is stuck in the kernel, and left behind."""
@@ -34,6 +38,8 @@ class Order:
         """A socket that it is handed, as systemd would."""
         self.dies_with_us = True
         self.sees_mounts = False
+        self.said: Callable[[Child, str, float], None] | None = None
+        """Who gets each line of its output, and when; without anybody all of it is held."""
 
 
 class Child:
@@ -49,20 +55,19 @@ class Child:
         self.killed_at: float | None = None
         self.held = bytearray()
 
-    def hear(self) -> None:
-        """Take what it has printed, without waiting. More than the limit ends it."""
+    def hear(self, now: float) -> None:
+        """Take what it has printed, without waiting; whole lines go where its order says. Too much ends it."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self.pipe, 1 << 16):
                 self.held += data
                 if len(self.held) > OUTPUT_LIMIT:
-                    self.kill()
                     self.held.clear()
-
-    def lines(self) -> list[str]:
-        """Return the whole lines that it has printed since the last call; the rest waits."""
-        *whole, rest = self.held.split(b"\n")
-        self.held = bytearray(rest)
-        return [each.decode("utf-8", "replace") for each in whole]
+                    self.kill(now)
+        if self.order.said is not None:
+            *whole, rest = self.held.split(b"\n")
+            self.held = bytearray(rest)
+            for each in whole:
+                self.order.said(self, each.decode("utf-8", "replace"), now)
 
     def overdue(self, now: float) -> bool:
         """Return whether it had its time, or was killed and does not end."""
@@ -77,10 +82,10 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
 
-    def kill(self, now: float | None = None) -> None:
+    def kill(self, now: float) -> None:
         """End it and its group."""
         if self.killed_at is None:
-            self.killed_at = self.began if now is None else now
+            self.killed_at = now
         for end in (os.killpg, os.kill):  # it may not have its group yet
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 end(self.pid, signal.SIGKILL)

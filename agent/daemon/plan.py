@@ -90,6 +90,22 @@ def read_plan(data: bytes) -> Plan:
     return plan
 
 
+def plan_said(code: int, data: bytes) -> Plan:
+    """Return the plan that a process printed before it ended with this exit code. Raises: PlanError."""
+    if code != 0:
+        raise PlanError("plan: expected a configuration without problems; see evidenced config check")
+    return read_plan(data)
+
+
+def read_file(path: str) -> tuple[int, bytes]:
+    """Return the exit code and output of a process that would print this file; of one without end the beginning."""
+    try:
+        with open(path, "rb") as file:
+            return 0, file.read(LIMIT + 1)
+    except OSError:
+        return 1, b""
+
+
 def _take(plan: Plan, seen: set[str], word: str, *rest: str) -> None:
     if word not in _LINES:
         raise PlanError("expected a known word, found another")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from agent.daemon import clocks
@@ -15,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agent.daemon.results import Reading
+    from agent.daemon.schedule import TableTimes
     from agent.daemon.supervisor import Supervisor
 
 NAME = "status"
@@ -30,33 +33,36 @@ def write(supervisor: Supervisor) -> bool:
 
 def lines(supervisor: Supervisor) -> Iterator[tuple[object, ...]]:
     """Yield what there is to say."""
-    settings, schedule, watching = supervisor.settings, supervisor.schedule, supervisor.watching
+    settings, runs, watching, parts = supervisor.settings, supervisor.runs, supervisor.watching, supervisor.parts
+    schedule = runs.schedule
     yield (HEAD,)
-    yield "process", supervisor.pid, _moment(supervisor.began)
+    yield "process", os.getpid(), _moment(supervisor.began)
     yield "now", _moment(clocks.boot()), int(time.time())
     yield "state", settings.state, settings.outbox
-    yield "parts", "systemd" if supervisor.under_systemd else "own", "separate" if supervisor.separate else "one-user"
-    yield "plan", supervisor.plan.digest, supervisor.plan_problem
-    yield "signed", supervisor.last_signed or "-", _moment(supervisor.signed_at)
+    yield "parts", "systemd" if parts.under_systemd else "own", "separate" if parts.separate else "one-user"
+    yield "plan", runs.plan.digest, supervisor.plan_problem or "-"
+    yield "signed", runs.last_signed or "-", _moment(runs.signed_at)
     yield "held", _moment(schedule.held_until if schedule.held else NEVER)
-    yield "paused", supervisor.pause.resource or "-"
-    yield "watches", watching.count, watching.degraded or "-", watching.overflows
+    yield "paused", runs.pause.resource or "-"
+    yield "deliver", _moment(parts.deliver_at)
+    yield "watches", int(bool(runs.plan.watches)), watching.count, watching.overflows, watching.degraded or "-"
     for path, reason in list(watching.closed.items())[:MOST_CLOSED]:
         yield "closed", path, reason
     for name, table in schedule.tables.items():
-        reading = supervisor.readings.get(name)
-        due = table.start_at() if not table.running else NEVER
-        read_at = supervisor.read_at.get(name, NEVER)
-        numbers = ("-",) * 5 if reading is None else reading.numbers
-        coverage = "-" if reading is None else reading.coverage
-        yield "table", name, table.plan.interval_s, _moment(read_at), _moment(due), table.failures, coverage, *numbers
-    for child in supervisor.children:
-        order = child.order
-        yield "child", order.purpose, child.pid, _moment(child.began), ",".join(order.tables) or "-"
-    for each in supervisor.stuck:
+        yield _table(name, table, runs.readings.get(name), runs.read_at.get(name, NEVER))
+    for child in supervisor.family.members:
+        yield "child", child.order.purpose, child.pid, _moment(child.began), ",".join(child.order.tables) or "-"
+    for each in runs.stuck:
         yield "stuck", each.table, each.pid, _moment(each.since)
-    for part in supervisor.parts:
-        yield "part", part.name, "-" if part.child is None else part.child.pid, part.restarts
+    for part in parts.members:
+        yield "part", part.name, "-" if part.child is None else part.child.pid, part.failures
+
+
+def _table(name: str, table: TableTimes, reading: Reading | None, read_at: float) -> tuple[object, ...]:
+    numbers = ("-",) * 5 if reading is None else reading.numbers
+    coverage = "-" if reading is None else reading.coverage
+    due = _moment(table.start_at())
+    return "table", name, table.plan.interval_s, _moment(read_at), due, table.failures, coverage, *numbers
 
 
 def _moment(seconds: float) -> str:

@@ -9,9 +9,9 @@ import sys
 
 from agent.daemon import children, clocks
 from agent.daemon.children import Order
-from agent.daemon.plan import Plan, PlanError, read_plan
+from agent.daemon.plan import Plan, PlanError, plan_said, read_file
 from agent.daemon.settings import Settings, read_settings
-from agent.daemon.supervisor import PLAN_LIMIT_S, Supervisor, plan_said, read_limited
+from agent.daemon.supervisor import PLAN_LIMIT_S, Supervisor
 
 LOCK = "lock"
 COULD_NOT_RUN = 3
@@ -46,15 +46,15 @@ def _locked(folder: str) -> int | None:
 def _first_plan(settings: Settings) -> Plan:
     """Return the plan to begin with. Raises: PlanError."""
     if settings.plan:
-        return read_plan(read_limited(settings.plan))
+        return plan_said(*read_file(settings.plan))
     child = children.start(Order("plan", settings.command("_plan"), PLAN_LIMIT_S), clocks.boot())
     try:
         select.select([child.pidfd], [], [], PLAN_LIMIT_S)
-        child.hear()
         code = child.status()
+        child.hear(clocks.boot())
         if code is None:
-            child.kill()
-        return plan_said(code, bytes(child.held))
+            child.kill(clocks.boot())
+        return plan_said(1 if code is None else code, bytes(child.held))
     finally:
         child.close()
 
