@@ -6,7 +6,6 @@ What it prints is for the supervisor alone, which takes it with care: agent.daem
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from agent.choosing import chosen
 from agent.collection.limits import MIB, SWEEP, Limits
 from agent.collection.parent import collect, jobs
 from agent.collection.receiver import Collection, Receiver
+from agent.configuration.leaving_out import disabled_in, left_out
 from agent.configuration.loading import load
 from agent.configuration.model import Configuration
 from agent.daemon.parts import LATER
@@ -27,6 +27,7 @@ from agent.observing import Target, observation
 from agent.places import places
 from agent.signing.door import Door, open_door
 from agent.terminal import printable
+from collectors.catalogue import all_tables
 from collectors.contract import Table
 from collectors.reading.host import Host
 from evidence.errors import EvidenceError, FormatError, LimitError
@@ -51,9 +52,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Sign events, read, sign; return 75 if the log could not be written, which is tried again later."""
-    configuration = load(options.config).configuration  # with problems: what is good; the supervisor has said it
+    loaded = load(options.config)  # with problems: what is good; the supervisor has said it
+    configuration = loaded.configuration
     promise: dict[str, int] = {**options.tables, **options.hanging}
-    tables = chosen(sorted(promise), option="--tables") if promise else []
+    tables = left_out(loaded, chosen(sorted(promise), option="--tables")) if promise else []
     try:
         with open_door(places(options.state), DOOR_WAIT_S, options.config) as door:
             try:
@@ -81,7 +83,7 @@ def _run(
     if tables:
         collections = _read(target, tables, options.hanging, configuration)
         _tell_homes(target, collections)
-        entry = door.snapshot(collections, seen, promise)
+        entry = door.snapshot(collections, seen, promise, disabled_in(configuration, all_tables()))
         for each in collections:
             _tell_table(each)
     if entry is not None:
@@ -119,8 +121,8 @@ def _read(
 def _limits(configuration: Configuration) -> tuple[Limits, Limits]:
     """Return the limits of a table's child, and of the one that sweeps."""
     own = configuration.limits
-    usual = dataclasses.replace(Limits(), cpu_s=own.cpu, data_bytes=own.memory // MIB * MIB)
-    return usual, dataclasses.replace(SWEEP, cpu_s=own.sweep_cpu, data_bytes=usual.data_bytes)
+    usual = msgspec.structs.replace(Limits(), cpu_s=own.cpu, data_bytes=own.memory // MIB * MIB)
+    return usual, msgspec.structs.replace(SWEEP, cpu_s=own.sweep_cpu, data_bytes=usual.data_bytes)
 
 
 def _tell_stuck(tables: Sequence[Table], pid: int) -> None:
