@@ -18,27 +18,30 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 
-from evidence import dsse, note, sshsig
 from evidence.batch_blobs import BatchBlob, BlobReader
 from evidence.batch_entries import BatchEntry, EntryReader
-from evidence.batch_form import Manifest, Place
+from evidence.batch_form import Manifest
+from evidence.batch_head import CheckedBatch, ElsewhereError, ForkError, compare, read_key, read_protection, read_tree
+from evidence.batch_members import Members
 from evidence.batch_tar import Source, TarReader
-from evidence.errors import EvidenceError, FormatError, LimitError, ProofError, SignatureError
+from evidence.errors import FormatError, LimitError, SignatureError
 from evidence.keys import PublicKey
-from evidence.note import Checkpoint, Note, Verifier
-from evidence.pack_members import BUNDLE, protection_member
-from evidence.pack_spool import Member
-from evidence.tree import HASH_BYTES, Frontier, split
+from evidence.tree import Frontier
 
-Protection = Literal["file", "sealed", "memory"]
-_PROTECTIONS: tuple[Protection, ...] = ("file", "sealed", "memory")
-_CHUNK = 64 * 1024
-_SMALL = 64 * 1024
-"""As much as one form of a key or checkpoint takes."""
+__all__ = [
+    "LIMITS",
+    "Batch",
+    "BatchBlob",
+    "BatchEntry",
+    "CheckedBatch",
+    "ElsewhereError",
+    "ForkError",
+    "Limits",
+    "open_batch",
+]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,61 +61,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 LIMITS = Limits()
 
 
-class ForkError(ProofError):
-    """The log was split: its key signed `other`, and `known` is no part of it."""
-
-    def __init__(self, known: Checkpoint, other: Note, checkpoint: Checkpoint) -> None:
-        where = f"log {checkpoint.origin}"
-        super().__init__(where, f"the tree known at size {known.size} within size {checkpoint.size}", "another tree")
-        self.known = known
-        self.other = other
-        self.checkpoint = checkpoint
-
-
-class ElsewhereError(ProofError):
-    """The batch neither begins where the known tree ends, nor overlaps it: `size` is where it should begin."""
-
-    def __init__(self, place: Place, size: int) -> None:
-        found = f"entries {place.first} to {place.size - 1}"
-        super().__init__(f"log {place.log_id}", f"entries that go on at {size}", found)
-        self.size = size
-
-
-class CheckedBatch(msgspec.Struct, frozen=True):
-    """What the head of a batch proves."""
-
-    checkpoint: Checkpoint
-    note: Note
-    """The checkpoint as it was signed."""
-    armoured: str
-    """The SSHSIG over its text."""
-    key: PublicKey
-    origin: str
-    first: int
-    size: int
-    leaves: bytes
-    """Leaf hashes of the entries from `first` on, 32 bytes each."""
-    frontier: Frontier
-    """The tree at `size`: what the next batch goes on from."""
-
-
 class Batch:
     """A batch, read from front to back: `check`, then `entries`, then `blobs`."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
         self._limits = limits
-        self._tar = TarReader(source, total_bytes=limits.total_bytes)
-        self._next = 0
-        self.manifest = Manifest.parse(self._tar.first("manifest.json", limits.manifest_bytes), limits.manifest_bytes)
+        tar = TarReader(source, total_bytes=limits.total_bytes)
+        self.manifest = Manifest.parse(tar.first("manifest.json", limits.manifest_bytes), limits.manifest_bytes)
         self.place = self.manifest.place
         if self.manifest.log.count > limits.entries:
             raise LimitError("batch", f"at most {limits.entries} entries", f"{self.manifest.log.count}")
         for each in self.manifest.members:
             if each.size > limits.member_bytes:
                 raise LimitError(each.name, f"at most {limits.member_bytes} bytes", f"{each.size}")
-        self.key = self._key()
+        self._members = Members(tar, self.manifest)
+        self.key = read_key(self._members, self.manifest.log)
         """The key in the batch; that it is the one of this log's owner is for the caller to know."""
-        self.protection = self._protection()
+        self.protection = read_protection(self._members)
         """How the private key is kept, as the host says."""
         self._checked: CheckedBatch | None = None
         self._entries: EntryReader | None = None
@@ -129,20 +94,19 @@ class Batch:
             raise SignatureError(f"log {self.place.log_id}", f"the key {key.fingerprint}", self.key.fingerprint)
         if self._checked is not None:
             raise RuntimeError("a batch is checked once")
-        signed, armoured, checkpoint = self._checkpoint()
-        before, leaves, behind = self._tree(checkpoint)
+        tree = read_tree(self._members, self.manifest.log, self.key, self._limits.member_bytes)
         if known is not None:
-            self._compare(known, before, leaves, signed, checkpoint)
+            compare(known, self.place, tree)
         self._checked = CheckedBatch(
-            checkpoint=checkpoint,
-            note=signed,
-            armoured=armoured,
+            checkpoint=tree.checkpoint,
+            note=tree.note,
+            armoured=tree.armoured,
             key=self.key,
-            origin=checkpoint.origin,
+            origin=tree.checkpoint.origin,
             first=self.place.first,
             size=self.place.size,
-            leaves=leaves,
-            frontier=behind,
+            leaves=tree.leaves,
+            frontier=tree.behind,
         )
         return self._checked
 
@@ -152,7 +116,7 @@ class Batch:
             raise RuntimeError("a batch is checked before its entries are read")
         if self._entries is None:
             self._entries = EntryReader(self._checked.key, self.place, self._checked.leaves, self._limits.names)
-            yield from self._entries.read(self._lines())
+            yield from self._entries.read(self._members.lines())
             self._entries.finish(self.manifest)
 
     def blobs(self) -> Iterator[BatchBlob]:
@@ -162,134 +126,14 @@ class Batch:
         if self._entries is None or not self._entries.finished:
             raise RuntimeError("the entries of a batch are read to their end before its blobs")
         reader = BlobReader(self._entries.named, self._limits.blob_bytes)
-        while self._next < len(self.manifest.members):
-            member = self._begin()
-            yield from reader.read(member, self._tar.read)
-            self._tar.end(member)
+        while self._members.left:
+            member = self._members.begin()
+            yield from reader.read(member, self._members.read)
+            self._members.end(member)
         if reader.count != self.manifest.counts.blobs:
             raise FormatError("manifest.json", f"{self.manifest.counts.blobs} blobs", f"{reader.count}")
-        self._tar.finish()
+        self._members.finish()
         self.finished = True
-
-    def _begin(self) -> Member:
-        member = self.manifest.members[self._next]
-        self._next += 1
-        self._tar.next(member)
-        return member
-
-    def _whole(self, limit: int = _SMALL) -> bytes:
-        """Return the next member."""
-        member = self._begin()
-        if member.size > limit:
-            raise LimitError(member.name, f"at most {limit} bytes", f"{member.size}")
-        data = self._tar.read(member.size)
-        self._tar.end(member)
-        return data
-
-    def _lines(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each envelope, and where it stands."""
-        left = self.manifest.counts.entries
-        while left > 0:
-            member = self._begin()
-            count = 0
-            for count, line in enumerate(self._lines_of(member), 1):
-                yield f"{member.name} line {count}", line
-            if count != min(left, BUNDLE):
-                raise FormatError(member.name, f"{min(left, BUNDLE)} entries", f"{count}")
-            self._tar.end(member)
-            left -= count
-
-    def _lines_of(self, member: Member) -> Iterator[bytes]:
-        kept = b""
-        while chunk := self._tar.read(_CHUNK):
-            *lines, kept = (kept + chunk).split(b"\n")
-            yield from lines
-            if len(kept) > dsse.MAX_ENVELOPE:
-                raise LimitError(member.name, f"lines of at most {dsse.MAX_ENVELOPE} bytes", "a longer one")
-        if kept:
-            raise FormatError(member.name, "a newline at its end", "none")
-
-    def _key(self) -> PublicKey:
-        """Return the key, in all its forms the one that log id and manifest name."""
-        log = self.manifest.log
-        where = self.manifest.members[0].name
-        key = _key_in(self._whole(), where)
-        if not log.id.startswith(f"{key.id16}-") or log.keyid != key.fingerprint:
-            raise FormatError(where, f"the key of log {log.id}", f"another, {key.fingerprint}")
-        for expected in (key.openssh(log.origin), f"{key.vkey(log.origin)}\n"):
-            if self._whole() != expected.encode():
-                raise FormatError(where, "one key in three forms", "another")
-        return key
-
-    def _protection(self) -> Protection:
-        where, data = self.manifest.members[self._next].name, self._whole()
-        for each in _PROTECTIONS:
-            if data == protection_member(each):
-                return each
-        raise FormatError(where, f"one of {', '.join(_PROTECTIONS)}", "something else")
-
-    def _checkpoint(self) -> tuple[Note, str, Checkpoint]:
-        """Return the signed note, its SSHSIG and what they say; its other forms are compared."""
-        log = self.manifest.log
-        where = self.manifest.members[self._next].name
-        signed = note.parse(self._whole(), where)
-        own = Verifier(log.origin, self.key)
-        note.verify(signed, [own], where)
-        if [(each.name, each.key_id) == (own.name, own.key_id) for each in signed.lines[:1]] != [True]:
-            raise FormatError(where, "the log's own signature first", "another")
-        checkpoint = Checkpoint.parse(signed.text, where)
-        if (checkpoint.origin, checkpoint.size) != (log.origin, log.size):
-            raise FormatError(where, f"{log.origin} of size {log.size}", "another log or size")
-        if self._whole() != signed.text.encode() or self._whole() != signed.lines[0].signature:
-            raise FormatError(where, "the same text and signature by themselves", "others")
-        armoured = _ascii(self._whole(), where)
-        sshsig.verify(armoured, signed.text.encode(), self.key)
-        return signed, armoured, checkpoint
-
-    def _tree(self, checkpoint: Checkpoint) -> tuple[Frontier, bytes, Frontier]:
-        """Return the tree in front of the batch, the leaves in it, and the tree behind it."""
-        where = self.manifest.members[self._next].name
-        before = Frontier.of(self.place.first, split(self._whole()))
-        count = self.place.size - self.place.first
-        if self.manifest.members[self._next].size != count * HASH_BYTES:
-            raise FormatError(f"{self.place.log_id}/leaves", f"{count} leaf hashes", "more or fewer")
-        leaves = self._whole(self._limits.member_bytes)
-        behind = _grown(before, leaves)
-        if behind.root() != checkpoint.root:
-            raise ProofError(where, "frontier and leaves that give the signed root", "others")
-        return before, leaves, behind
-
-    def _compare(self, known: Frontier, before: Frontier, leaves: bytes, signed: Note, checkpoint: Checkpoint) -> None:
-        """Check that the batch goes on from a tree that is known."""
-        if not self.place.first <= known.size <= self.place.size:
-            raise ElsewhereError(self.place, known.size)
-        there = _grown(before, leaves[: (known.size - self.place.first) * HASH_BYTES])
-        if there.full != known.full:
-            raise ForkError(Checkpoint(checkpoint.origin, known.size, known.root()), signed, checkpoint)
-
-
-def _grown(tree: Frontier, leaves: bytes) -> Frontier:
-    grown = tree.copy()
-    for at in range(0, len(leaves), HASH_BYTES):
-        grown.append(leaves[at : at + HASH_BYTES])
-    return grown
-
-
-def _key_in(data: bytes, where: str) -> PublicKey:
-    try:
-        key = PublicKey.from_pem(_ascii(data, where))
-    except EvidenceError as error:
-        raise FormatError(where, error.expected, error.found) from None
-    if key.pem().encode() != data:
-        raise FormatError(where, "one PEM block and nothing else", "another spelling")
-    return key
-
-
-def _ascii(data: bytes, where: str) -> str:
-    try:
-        return data.decode("ascii")
-    except UnicodeDecodeError:
-        raise FormatError(where, "ASCII", "other bytes") from None
 
 
 @contextlib.contextmanager
