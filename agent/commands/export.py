@@ -7,6 +7,8 @@ import datetime as dt
 import os
 import sys
 
+from agent.delivery import by_hand
+from agent.delivery.errors import DeliveryError
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from agent.period import MILLISECOND, Span, file_name, parse_since, parse_until, shown_instant, span_of
 from agent.places import state_folder
@@ -33,6 +35,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="pack to write; ends in .tar.gz, .tgz or .tar")
     parser.add_argument("--org", metavar="NAME", help="organisation, as a label in the pack and in its name")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that stands there")
+    parser.add_argument(
+        "--batches",
+        metavar="DIR",
+        help="write batches for a hub into this folder, as a sink would; see evidenced import",
+    )
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
 
 
@@ -43,6 +50,10 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         _check_output(options.output)
     since, until = _bounds(options)
+    if options.batches is not None:
+        if (options.output, options.org, options.until) != (None, None, None) or options.overwrite:
+            raise CommandError("--batches: expected --since and --state beside it at most, found others", WRONG_USE)
+        return _write_batches(options.batches, state_folder(options.state), since)
     with StoreReader(state_folder(options.state)) as reader:
         span = span_of(reader)
         if since is not None and until is None and since >= span.behind:
@@ -57,6 +68,17 @@ def run(options: argparse.Namespace) -> int:
     _print(name, summary)
     _warn(span, since, until)
     return COULD_NOT_RUN if summary.damaged or summary.lost else OK
+
+
+def _write_batches(folder: str, state: str, since: dt.datetime | None) -> int:
+    """Write what a hub lacks, or all of it, and say what stands in the folder now."""
+    wall = None if since is None else f"{since:%Y-%m-%dT%H:%M:%S}"
+    try:
+        for each in by_hand.write_all(state, folder, wall):
+            print(f"{each.name}: entries {each.first} to {each.size - 1}{'' if each.new else ', there already'}")
+    except DeliveryError as error:
+        raise CommandError(str(error)) from None
+    return OK
 
 
 def _bounds(options: argparse.Namespace) -> tuple[dt.datetime | None, dt.datetime | None]:

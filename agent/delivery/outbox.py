@@ -64,22 +64,32 @@ class Outgoing:
 
 def waiting(folder: str) -> list[Waiting]:
     """Return the batches in a folder, log by log, the oldest log and entry first; none if there is no folder."""
-    found = []
+    found: list[Waiting] = []
     try:
         with os.scandir(folder) as entries:
-            for each in entries:
-                place = place_of(each.name)
-                if place is not None and each.is_file(follow_symlinks=False):
-                    with contextlib.suppress(FileNotFoundError):  # the signer may take it away at any time
-                        facts = each.stat(follow_symlinks=False)
-                        stamp = f"{facts.st_ino}-{facts.st_mtime_ns}-{facts.st_size}"
-                        found.append(Waiting(each.name, each.path, place, facts.st_mtime, stamp))
+            found += [batch for batch in map(waiting_at, sorted(each.path for each in entries)) if batch is not None]
     except FileNotFoundError:
         return []
     begun: dict[str, float] = {}
     for one in found:
         begun[one.place.log_id] = min(one.since, begun.get(one.place.log_id, one.since))
     return sorted(found, key=lambda each: (begun[each.place.log_id], each.place))
+
+
+def waiting_at(path: str) -> Waiting | None:
+    """Return the batch that a path names; None if there is none, or no regular file."""
+    name = os.path.basename(path)
+    place = place_of(name)
+    if place is None:
+        return None
+    try:
+        facts = os.lstat(path)
+    except FileNotFoundError:  # the signer may take it away at any time
+        return None
+    if not stat.S_ISREG(facts.st_mode):
+        return None
+    stamp = f"{facts.st_ino}-{facts.st_mtime_ns}-{facts.st_size}"
+    return Waiting(name, path, place, facts.st_mtime, stamp)
 
 
 @contextlib.contextmanager

@@ -72,6 +72,18 @@ def is_sound(path: str, batch: Outgoing) -> bool:
         return False
 
 
+def is_whole(path: str) -> bool:
+    """Return whether a file is a batch of which every byte is as it must be. Raises: OSError."""
+    try:
+        with open_batch(path) as there:
+            there.check()
+            for _ in there.blobs():
+                pass
+            return there.finished
+    except EvidenceError:
+        return False
+
+
 def write(path: str, batch: Outgoing) -> None:
     """Write a batch under another name, sync it, read it back, and only then let it have its own.
 
