@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agent.choosing import chosen
 from agent.collection.receiver import Collection
+from agent.configuration.leaving_out import ByHand, by_hand
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
-from agent.labels import parse_labels
 from agent.observing import Target, observation, read_tables, secret_of
 from agent.places import places
 from agent.signing.door import Door, open_door
@@ -53,34 +52,35 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", default=[], metavar="KEY=VALUE", help="a label of this host, signed; repeatable"
     )
+    parser.add_argument("--config", metavar="FILE", help="configuration: labels, tables and columns to leave out")
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, sign, show; return the exit code."""
     where = places(options.state)
+    chosen = by_hand(options.config, options.table, options.label)
     if not _is_signed(options):
-        return _run(options, None, where.state)
+        return _run(options, chosen, None, where.state)
     with open_door(where) as door:
-        return _run(options, door, where.state)
+        return _run(options, chosen, door, where.state)
 
 
-def _run(options: argparse.Namespace, door: Door | None, state: str) -> int:
-    tables = chosen(options.table)
-    promise, labels = _promise(options.every), parse_labels(options.label)
+def _run(options: argparse.Namespace, chosen: ByHand, door: Door | None, state: str) -> int:
+    promise = _promise(options.every)
     quiet = options.json or options.gaps
     target = Target(options.root, secret_of(state) if door is None else door.secret)
     progress, started = Progress(), time.monotonic()
     try:
-        seen = observation(target, labels)
-        collections = read_tables(target, tables, progress)
+        seen = observation(target, chosen.labels)
+        collections = read_tables(target, chosen.tables, progress)
     finally:
         progress.clear()
     elapsed_ms = round((time.monotonic() - started) * 1000)
     signed, news = "Not signed: printed only.\n", list[str]()
     try:  # signed first: a reader who goes away must not cost the evidence; and shown even if it cannot be signed
         if door is not None:
-            signed = _append(door, state, collections, seen, promise, news)
+            signed = _append(door, state, collections, seen, promise, chosen.disabled, news)
     finally:
         if options.gaps:
             _print_gaps(collections)
@@ -105,11 +105,17 @@ def _is_signed(options: argparse.Namespace) -> bool:
 
 
 def _append(
-    door: Door, state: str, collections: Sequence[Collection], seen: Observation, promise: int | None, news: list[str]
+    door: Door,
+    state: str,
+    collections: Sequence[Collection],
+    seen: Observation,
+    promise: int | None,
+    disabled: Sequence[str],
+    news: list[str],
 ) -> str:
     """Append the snapshot and return what to say about it; `news` is what the store has to say, come what may."""
     try:
-        entry = door.snapshot(collections, seen, {each.table.name: promise for each in collections})
+        entry = door.snapshot(collections, seen, {each.table.name: promise for each in collections}, disabled)
     finally:
         news += door.news()
     lines = [

@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from agent.choosing import check_names, chosen, chosen_log, entry_number
+from agent.choosing import check_names, chosen_log, entry_number
+from agent.configuration.leaving_out import ByHand, by_hand
 from agent.errors import OK, WRONG_USE, CommandError
 from agent.observing import Target, now, observation, read_tables, sealed, secret_of
 from agent.places import state_folder
+from agent.signing.desk import disabled_tables
 from agent.terminal import Progress
-from collectors.contract import Table
 from evidence import statement
 from evidence.predicates import Snapshot
 from evidence.reader import LogInfo, StoreReader
@@ -30,6 +31,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", action="append", default=[], metavar="NAME", help="this table only; repeatable")
     parser.add_argument("--entry", metavar="N", help="show entry N of the log")
     parser.add_argument("--log", metavar="ID", help="of this log (see evidenced log); default: the newest")
+    parser.add_argument("--config", metavar="FILE", help="configuration: tables and columns to leave out")
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
 
 
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.entry is None:
         if options.log is not None:
             raise CommandError("--log: expected an entry of that log to show, found none; add --entry", WRONG_USE)
-        parts = _fresh(state, chosen(options.table))
+        parts = _fresh(state, by_hand(options.config, options.table))
     else:
         number = entry_number("--entry", options.entry)
         with StoreReader(state) as reader:
@@ -52,22 +54,22 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _fresh(state: str, tables: list[Table]) -> list[tuple[str, bytes]]:
+def _fresh(state: str, chosen: ByHand) -> list[tuple[str, bytes]]:
     """Return the parts of a snapshot as it would be signed now."""
     target = Target("/", secret_of(state))
     progress = Progress()
     try:
-        collections = read_tables(target, tables, progress)
+        collections = read_tables(target, chosen.tables, progress)
     finally:
         progress.clear()
     collected = [sealed(each, None) for each in collections]
     context = Context(
-        origin="evidenced/0000000000000000/1", sequence=0, clock=now(), observation=observation(target, {})
+        origin="evidenced/0000000000000000/1", sequence=0, clock=now(), observation=observation(target, chosen.labels)
     )
     parts = [
         (
             "statement (origin and sequence are those of the log it is appended to)",
-            statement.snapshot(collected, context),
+            statement.snapshot([*collected, *disabled_tables(chosen.disabled)], context),
         )
     ]
     for each in collected:

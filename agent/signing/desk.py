@@ -77,7 +77,7 @@ class Desk:
             privileged=question.privileged,
         )
         collected = [sealed(each, question.promise.get(each.table.name)) for each in collections]
-        collected += _disabled(question.disabled)
+        collected += disabled_tables(question.disabled)
         return self._signed(self._clerk.snapshot(collected, seen))
 
     def _event(self, question: protocol.Event) -> Signed:
@@ -125,7 +125,7 @@ class Desk:
         )
 
 
-def _disabled(names: Sequence[str]) -> Iterator[Collected]:
+def disabled_tables(names: Sequence[str]) -> Iterator[Collected]:
     """Yield what a snapshot says of tables that the configuration leaves out. Raises: FormatError."""
     versions = {each.name: each.version for each in all_tables()} if names else {}
     for name in names:
