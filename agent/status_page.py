@@ -1,0 +1,144 @@
+"""The state of the service as a person reads it: first what is amiss, then what runs, then each table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from agent.last_readings import LastReading
+from agent.places import Places
+from agent.supervision import Supervision, Table
+from agent.terminal import columns, counted, printable, seconds, thousands
+
+LATE = 2
+"""Intervals after which a table is late; the same that completeness of a period allows."""
+
+
+class Log(msgspec.Struct):
+    """The newest log, and what is in it."""
+
+    id: str | None = None
+    entries: int = 0
+    fingerprint: str | None = None
+    receipt: dict[str, str | int] | None = None
+    """The newest cosignature: by whom, over how many entries, when."""
+    readings: dict[str, LastReading] = {}
+    problem: str | None = None
+
+
+class Outbox(msgspec.Struct):
+    """Batches that wait; None where this user cannot see them."""
+
+    batches: int | None = None
+    bytes: int | None = None
+
+
+def problems_of(said: Supervision | None, log: Log, *, running: bool) -> Iterator[str]:
+    """Yield what is amiss, with what to do."""
+    if not running:
+        yield "the service does not run; start it with systemctl start evidenced, or evidenced run"
+    elif said is None:
+        yield "the service runs, and does not say how it is; try again in a few seconds"
+    if log.problem is not None and said is None:
+        yield log.problem
+    if said is not None:
+        yield from _told(said)
+
+
+def _told(said: Supervision) -> Iterator[str]:
+    if said.held_s is not None:
+        yield f"nothing can be signed; tried again in {_span(said.held_s)}; see evidenced doctor"
+    if said.plan_problem is not None:
+        yield f"the configuration is not in force: {printable(said.plan_problem)}"
+    if said.watches_problem is not None:
+        yield f"changes are seen by the schedule only: {printable(said.watches_problem)}"
+    for each in said.stuck:
+        yield f"process {each.pid} hangs in the kernel, with table {printable(', '.join(each.tables))}; look at mounts"
+    for name in said.failing:
+        yield f"{printable(name)} breaks off when it is started; see the journal"
+    for table in said.tables:
+        yield from _amiss(table)
+
+
+def _amiss(table: Table) -> Iterator[str]:
+    name = printable(table.name)
+    if table.coverage == "failed":
+        yield f"table {name} failed; see evidenced inventory --table {name}"
+    elif table.age_s is not None and table.age_s > LATE * table.interval_s:
+        yield f"table {name} is late: read {_span(table.age_s)} ago, every {_span(table.interval_s)}"
+
+
+def page(where: Places, said: Supervision | None, log: Log, outbox: Outbox, problems: list[str]) -> Iterator[str]:
+    yield from (f"! {each}" for each in problems)
+    if said is not None:
+        how = {"separate": "each part is a user of its own", "one-user": "all parts are one user"}
+        age = "" if said.age_s is None else f" for {_span(said.age_s)}"
+        yield f"running   process {said.pid}{age}; {how.get(said.separation, '')}"
+        yield from (f"          {printable(each.what)}: process {each.pid}" for each in said.children)
+        yield f"watches   {_watches(said)}"
+        if said.paused is not None:
+            yield f"paused    the host is short of {printable(said.paused)}"
+    yield f"state     {printable(where.state)}"
+    yield f"log       {_log_line(log)}"
+    yield f"delivery  {_delivery(said, log, outbox)}"
+    yield ""
+    yield from _tables(said, log)
+
+
+def _watches(said: Supervision) -> str:
+    if not said.watches_wanted:
+        return "off, by configuration"
+    text = counted(said.watches, "folder")
+    text += f", {counted(len(said.closed), 'folder')} closed to this user" if said.closed else ""
+    return text + (f", {said.overflows} times more changes than could be noted" if said.overflows else "")
+
+
+def _log_line(log: Log) -> str:
+    if log.id is None:
+        return printable(log.problem) if log.problem else "none yet"
+    return f"{log.id}, {counted(log.entries, 'entry')}, key {log.fingerprint}"
+
+
+def _delivery(said: Supervision | None, log: Log, outbox: Outbox) -> str:
+    waiting = "batches are not shown to this user"
+    if outbox.batches is not None:
+        waiting = f"{thousands(outbox.batches)} batches wait, {thousands(outbox.bytes or 0)} bytes"
+    if said is not None and said.deliver_in_s is not None:
+        waiting += f", next try in {_span(said.deliver_in_s)}"
+    last = "no receipt yet"
+    if log.receipt is not None:
+        last = f"last receipt {log.receipt['time']} by {printable(str(log.receipt['name']))} over {log.receipt['size']}"
+    return f"{waiting}; {last}"
+
+
+def _tables(said: Supervision | None, log: Log) -> Iterator[str]:
+    head = ("table", "read", "due", "coverage", "rows", "gaps", "time")
+    if said is not None and said.tables:
+        reading = {name for child in said.children for name in child.tables}
+        rows = [
+            (
+                printable(each.name),
+                "never" if each.age_s is None else f"{_span(each.age_s)} ago",
+                "reading" if each.name in reading else "now" if not each.due_in_s else f"in {_span(each.due_in_s)}",
+                printable(each.coverage or "-"),
+                *("-" if each is None else thousands(each) for each in (each.rows, each.gaps)),
+                "-" if each.wall_ms is None else seconds(each.wall_ms),
+            )
+            for each in said.tables
+        ]
+    else:
+        rows = [
+            (name, each.wall, "-", each.state.coverage, *map(thousands, (each.state.rows, each.state.gaps)),
+             seconds(each.state.cost.wall_ms))
+            for name, each in sorted(log.readings.items())
+        ]  # fmt: skip
+    yield from columns([head, *rows], right=frozenset((4, 5, 6))) if rows else ["no table was read yet"]
+
+
+def _span(seconds_: float) -> str:
+    """Return a time as people say it, in the largest unit of which there are two."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds_ >= 2 * size:
+            return f"{seconds_ / size:.0f} {unit}"
+    return f"{seconds_:.0f} s"
