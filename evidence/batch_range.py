@@ -6,8 +6,9 @@ All of it is asked of index rows, which keep the names of blobs as 32 bytes each
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from evidence.index import Row
 
@@ -24,8 +25,7 @@ class Choice(NamedTuple):
     blobs: frozenset[bytes]
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """What is asked of the store beside its rows."""
 
     size_of: Callable[[bytes], int]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from evidence import batch_range, identity, note, prune, sshsig
 from evidence.batch import Contents, signed_part
@@ -23,8 +24,7 @@ from evidence.order import log_ids
 from evidence.reader import StoreReader
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """Which batch is to be written; `size` is None for as many entries as fit into `limit_bytes`."""
 
     folder: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.collection.dropping import without
 from agent.collection.frames import FrameError, FrameParser
@@ -32,8 +33,7 @@ LIMITS = Limits(gaps=Limits().gaps + FOLDED_GAPS)
 Tables = Callable[[], Mapping[str, Table]]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A whole request; collections come with a snapshot only."""
 
     question: AnyQuestion
