@@ -14,7 +14,6 @@ from collectors.reading.sweep_harvest import Harvest
 from collectors.reading.sweep_question import Budget, Question
 
 _KIND, _FOLDER, _LINK, _FILE = 0o170000, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG
-_MODE, _UID, _GID = stat.ST_MODE, stat.ST_UID, stat.ST_GID  # by its place: faster than by its name
 _EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _NO_ATTRIBUTE = {errno.ENODATA, errno.ENOTSUP, errno.ENOENT}
 
@@ -66,7 +65,7 @@ class Looker:
                 except OSError as error:
                     self._trouble(error)
                     continue
-                mode = status[_MODE]
+                mode = status.st_mode
                 if mode & mask:  # one test that most files fail; S_IFDIR is also in the modes of devices and sockets
                     kind = mode & _KIND
                     if kind == _FOLDER:
@@ -76,7 +75,7 @@ class Looker:
                     ):
                         self._look_closer(folder, entry.name, status)
                         continue
-                if (ownerless and (status[_UID] not in users or status[_GID] not in groups)) or (
+                if (ownerless and (status.st_uid not in users or status.st_gid not in groups)) or (
                     named and ((name := entry.name) in marks or name.endswith(suffixes))
                 ):
                     self._look_closer(folder, entry.name, status)
