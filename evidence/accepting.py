@@ -89,20 +89,25 @@ def keep(folder: Folder, answer: Answer, cosigned: Sequence[Verified], known: Kn
     size = answer.checkpoint.size
     kept, _ = receipts.load(folder, known.origin, known.key)
     new = [each for each in cosigned if _newest_of(kept, each.verifier) < size]
-    if not new:
-        return
-    whole = Note(answer.note.text, (_line_of(answer.note, Verifier(known.origin, known.key)),))
-    there = next((each for each in kept if each.name == name_of(size)), None)
-    for seen, source in ((there.cosigned, there.note) if there else ((), answer.note), (new, answer.note)):
-        for each in seen:
-            whole = whole.with_line(_line_of(source, each.verifier))
-    verifiers = [each.verifier for each in (*(there.cosigned if there else ()), *new)]
-    vkeys = "".join(f"{each.key.vkey(each.name, each.kind)}\n" for each in verifiers)
+    if new:
+        _write(folder, answer, new, next((each for each in kept if each.name == name_of(size)), None), known, key)
+    _drop_older(folder, known)
+
+
+def _write(
+    folder: Folder, answer: Answer, new: list[Verified], there: Kept | None, known: Known, key: PrivateKey | None
+) -> None:
+    """Write a note with the lines of those who cosigned it now, behind those of a note that is there already."""
+    size = answer.checkpoint.size
+    before = () if there is None else there.cosigned
+    lines = [_line_of(answer.note, Verifier(known.origin, known.key))]
+    lines += [] if there is None else [_line_of(there.note, each.verifier) for each in before]
+    lines += [_line_of(answer.note, each.verifier) for each in new]
+    vkeys = [each.verifier.key.vkey(each.verifier.name, each.verifier.kind) + "\n" for each in (*before, *new)]
     if key is not None:
         folder.replace(name_of(size) + SSHSIG, sshsig.sign(answer.note.text.encode(), key).encode())
-    folder.replace(name_of(size) + VKEYS, vkeys.encode())
-    folder.replace(name_of(size), whole.encode())
-    _drop_older(folder, known)
+    folder.replace(name_of(size) + VKEYS, "".join(vkeys).encode())
+    folder.replace(name_of(size), Note(answer.note.text, tuple(lines)).encode())
 
 
 def keep_proof(folder: Folder, answer: Answer, *, fork: bool) -> None:
@@ -135,13 +140,17 @@ def _line_of(found: Note, verifier: Verifier) -> SignatureLine:
 def _drop_older(folder: Folder, known: Known) -> None:
     """Remove notes of which every cosigner has signed a larger one, and what a killed process left half-done."""
     kept, _ = receipts.load(folder, known.origin, known.key)
-    for each in kept:
-        superseded = [_newest_of(kept, seen.verifier) > each.checkpoint.size for seen in each.cosigned]
-        if superseded and all(superseded):
-            folder.remove(each.name)
     names = folder.names()
+    dropped = {each.name for each in kept if each.cosigned and _is_superseded(each, kept)}
     for name in names:
-        note_name, dot, _ = name.rpartition(".")
-        if name.startswith(".") or (dot and name.endswith((VKEYS, SSHSIG)) and note_name not in names):
-            folder.remove(name)
-    folder.sync()
+        note_name = name.removesuffix(VKEYS).removesuffix(SSHSIG)
+        if name.startswith(".") or (note_name != name and (note_name in dropped or note_name not in names)):
+            dropped.add(name)
+    for name in sorted(dropped):  # a note goes before what stands beside it
+        folder.remove(name)
+    if dropped:
+        folder.sync()
+
+
+def _is_superseded(found: Kept, kept: Sequence[Kept]) -> bool:
+    return all(_newest_of(kept, seen.verifier) > found.checkpoint.size for seen in found.cosigned)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import dsse, statement
 from tests.evidence.known import AGENT, NOTE
 from tests.evidence.statements import context, users
-from tests.fuzz import fuzz_envelope, fuzz_note, fuzz_restricted_json
+from tests.fuzz import fuzz_batch, fuzz_envelope, fuzz_note, fuzz_restricted_json
 
 PAYLOAD = statement.snapshot([users()], context())
 ENVELOPE = dsse.sign(PAYLOAD, [AGENT]).encode()
@@ -33,3 +33,9 @@ def test_notes(data: bytes) -> None:
 @given(st.binary(max_size=300) | damaged(ENVELOPE) | damaged(PAYLOAD))
 def test_envelopes_and_statements(data: bytes) -> None:
     fuzz_envelope.target(data)
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=300))
+def test_batches(data: bytes) -> None:
+    fuzz_batch.target(data)

@@ -19,11 +19,15 @@ from typing import Any
 
 from evidence import waiting
 from evidence.errors import EvidenceError
+from evidence.keys import NOTE_COSIGNATURE
 from evidence.log import Entry, EvidenceStore
+from evidence.note import Verifier
+from tests.evidence.known import WITNESS
 from tests.evidence.store_parts import SEEN, START, table, ticking
 
 waiting.AT_ONCE = 1  # one by one is one of the orders threads may take, and it is the same in each run
 TRIES = 3
+HUB = Verifier("hub.example", WITNESS.public, NOTE_COSIGNATURE)
 CRASHED = 70
 
 
@@ -63,8 +67,28 @@ def prune(store: EvidenceStore) -> None:
     append(store)
 
 
+def batch(store: EvidenceStore) -> None:
+    """Write two batches beside the state, the first of them over one that may stand there."""
+    outbox = os.path.join(os.path.dirname(store._root.path), "outbox")
+    log = next(each for each in os.listdir(os.path.join(store._root.path, "logs")) if not each.startswith("."))
+    for first in (0, 2):
+        store.write_batch(outbox, log, first, size=first + 2, overwrite=True)
+
+
+def receipt(store: EvidenceStore) -> None:
+    """Take in an acknowledgement for each size that the test wrote down."""
+    folder = os.path.join(os.path.dirname(store._root.path), "answers")
+    log = next(each for each in os.listdir(os.path.join(store._root.path, "logs")) if not each.startswith("."))
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as answer:
+            store.accept_receipt(log, answer.read(), [HUB])
+    append(store)
+
+
 ACTIONS: dict[str, Callable[[EvidenceStore], None]] = {
     "append": append,
+    "batch": batch,
+    "receipt": receipt,
     "rotate": rotate,
     "prune": prune,
 }
