@@ -1,0 +1,375 @@
+"""The outbox: batches wait until every sink has them, within a budget, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import evidence.predicates
+from agent.places import Places, places
+from agent.signing import outbox as outboxes
+from agent.signing import progress as progress_file
+from agent.signing.clerk import Clerk
+from agent.signing.desk import Desk
+from agent.signing.outbox import COALESCE_S, SPACING_S, Outbox
+from agent.signing.policy import NOTHING, Policy, SinkPolicy, policy_of
+from agent.signing.protocol import Event, Question, Signed, Snapshot
+from agent.signing.service import Service
+from agent.signing.session import Request
+from evidence import note
+from evidence.batch_form import Place, place_of
+from evidence.batch_read import open_batch
+from evidence.errors import EvidenceError, FormatError, PackError, StateError
+from evidence.keys import NOTE_COSIGNATURE, PrivateKey
+from evidence.reader import StoreReader
+from tests.agent.signing.running import collection, entries
+
+HUB = PrivateKey(b"h" * 32)
+VKEY = HUB.public.vkey("hub.example", NOTE_COSIGNATURE)
+DIRECTORY = Policy({"stick": SinkPolicy("directory")})
+BOTH = Policy({"stick": SinkPolicy("directory"), "hub": SinkPolicy("hub", VKEY)})
+
+
+class Made:
+    """A state with an outbox, and time that stands still."""
+
+    def __init__(self, where: Places, policy: Policy) -> None:
+        self.where = where
+        self.wall = 1_800_000_000.0
+        self.policy = policy
+        self.clerk = Clerk(where.state, 1)
+        self.outbox = self.again()
+
+    def again(self) -> Outbox:
+        """Return the outbox as another process finds it."""
+        self.outbox = Outbox(self.where.outbox, self.clerk, lambda: self.policy, wall=lambda: self.wall)
+        return self.outbox
+
+    def ask(self, question: Question, rows: int = 1) -> Signed:
+        collections = [collection(rows)] if isinstance(question, Snapshot) else []
+        answer = Desk(self.clerk, self.outbox).answer(question, collections, 0)
+        assert isinstance(answer, Signed)
+        return answer
+
+    def snapshots(self, *rows: int) -> None:
+        for count in rows:
+            self.ask(Snapshot(tables=("users",), promise={}, reason="scheduled", privileged=True, labels={}), count)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.where.outbox)) if os.path.isdir(self.where.outbox) else []
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        return [(found.first, found.size) for found in map(place_of, self.names) if found is not None]
+
+    def kept(self) -> progress_file.Progress:
+        return progress_file.load(self.where.state)
+
+    def cosigned(self, key: PrivateKey = HUB, name: str = "hub.example") -> bytes:
+        """Return the note that a hub answers with."""
+        with StoreReader(self.where.state) as reader:
+            log = reader.logs()[-1]
+            found = note.parse(reader.checkpoint(log.id))
+        return found.with_line(note.cosign(found.text, name, key, 1_800_000_000)).encode()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(places(str(tmp_path / "state")), DIRECTORY)
+
+
+def sha_of(made: Made, name: str) -> str:
+    return made.kept().batches[name].sha256
+
+
+def test_without_a_sink_nothing_is_written(made: Made) -> None:
+    made.policy = NOTHING
+    made.snapshots(1)
+    assert (made.outbox.write(), made.outbox.left(), made.names) == (0, False, [])
+
+
+def test_batches_follow_each_other_without_a_hole_and_read_well(made: Made) -> None:
+    for rows in (1, 2, 3):
+        made.snapshots(rows)
+        assert made.outbox.write() == 1
+    assert made.outbox.write() == 0
+    assert made.spans == [(0, 2), (2, 3), (3, 4)]
+    for name in made.names:
+        with open(os.path.join(made.where.outbox, name), "rb") as file, open_batch(file) as batch:
+            batch.check()
+            assert len(list(batch.entries())) == batch.place.size - batch.place.first
+
+
+def test_a_batch_leaves_when_every_sink_has_it_and_not_before(made: Made) -> None:
+    made.policy = BOTH
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    assert made.outbox.delivered("stick", name, None, sha_of(made, name)) == 0
+    assert made.names == [name]
+    assert made.again().delivered("hub", name, made.cosigned(), None) == 1
+    assert made.names == []
+    assert made.outbox.delivered("stick", name, None, "0" * 64) == 0  # told twice
+
+
+def test_a_newer_cosignature_is_worth_every_batch_before_it(made: Made) -> None:
+    made.policy = Policy({"hub": SinkPolicy("hub", VKEY)})
+    for rows in (1, 2):
+        made.snapshots(rows)
+        made.outbox.write()
+    assert made.outbox.delivered("hub", made.names[0], made.cosigned(), None) == 2
+
+
+def test_a_bare_word_is_no_acknowledgement_of_a_hub(made: Made) -> None:
+    made.policy = Policy({"hub": SinkPolicy("hub", VKEY)})
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    with StoreReader(made.where.state) as reader:
+        bare = reader.checkpoint(reader.logs()[-1].id)
+    other = PrivateKey(b"o" * 32)
+    for said in (bare, made.cosigned(key=other), made.cosigned(key=other, name="other"), b"200 OK\n", b""):
+        with pytest.raises(EvidenceError):
+            made.outbox.delivered("hub", name, said, None)
+    with pytest.raises(FormatError, match="the hub's signature"):
+        made.outbox.delivered("hub", name, None, sha_of(made, name))
+    assert made.names == [name]
+
+
+def test_a_cosignature_of_less_than_the_batch_is_none_of_it(made: Made) -> None:
+    made.policy = Policy({"hub": SinkPolicy("hub", VKEY)})
+    made.snapshots(1)
+    made.outbox.write()
+    old = made.cosigned()
+    made.snapshots(2)
+    made.outbox.write()
+    with pytest.raises(EvidenceError):
+        made.outbox.delivered("hub", made.names[1], old, None)
+    assert len(made.names) == 2
+
+
+def test_a_folder_is_believed_the_digest_of_the_batch_only(made: Made) -> None:
+    made.snapshots(1)
+    made.outbox.write()
+    for wrong in (None, "0" * 64):
+        with pytest.raises(FormatError, match="digest"):
+            made.outbox.delivered("stick", made.names[0], None, wrong)
+    with pytest.raises(StateError, match="sink nosuch"):
+        made.outbox.delivered("nosuch", made.names[0], None, None)
+
+
+def test_a_hub_is_believed_with_the_key_of_a_signed_enrolment(made: Made) -> None:
+    made.policy = Policy({"hub": SinkPolicy("hub")})
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    with pytest.raises(StateError, match="run evidenced enroll"):
+        made.outbox.delivered("hub", name, made.cosigned(), None)
+    made.ask(Event(kind="enrolled", fields={"hub": "hub.example", "vkey": VKEY}, details={}, labels={}))
+    os.unlink(os.path.join(made.where.state, progress_file.NAME))  # it can be rebuilt from what is signed
+    made.again().write()
+    (name,) = made.names
+    assert made.outbox.delivered("hub", name, made.cosigned(), None) == 1
+
+
+def test_a_refused_batch_stays_and_says_why(made: Made) -> None:
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    made.outbox.refused("stick", name, "signature: not enrolled")
+    assert made.kept().batches[name].refused == {"stick": "signature: not enrolled"}
+    assert made.outbox.delivered("stick", name, None, sha_of(made, name)) == 1
+
+
+def test_a_batch_that_is_too_large_becomes_two_and_one_of_one_entry_goes_without_blobs(made: Made) -> None:
+    made.snapshots(1, 2, 3)
+    made.outbox.write()
+    assert made.spans == [(0, 4)]
+    made.outbox.refused("stick", made.names[0], "too-large: 413")
+    assert made.spans == [(0, 2), (2, 4)]
+    made.outbox.refused("stick", made.names[1], "too-large: 413")
+    made.outbox.refused("stick", made.names[2], "too-large: 413")
+    assert made.spans == [(0, 2), (2, 3), (3, 4)]
+    assert made.kept().batches[made.names[2]].bare
+    assert entries(made.where.state)[-1] == "spool-trimmed"
+
+
+def test_over_the_budget_the_oldest_go_without_blobs_and_each_is_signed_with_exact_counts(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outboxes, "WORTH_BYTES", 100)
+    for rows in (2000, 2001, 2002):
+        made.snapshots(rows)
+        made.outbox.write()
+    before = made.kept().batches
+    names = list(before)
+    made.policy = Policy(DIRECTORY.sinks, before[names[2]].bytes + before[names[1]].bytes + 8000)
+    made.again().write()
+    after = made.kept().batches
+    assert [after[name].bare for name in names] == [True, False, False]
+    with StoreReader(made.where.state) as reader:
+        log = reader.logs()[-1]
+        statement = reader.entry(log.id, log.size - 1).statement
+        assert statement is not None
+        event = statement.predicate.event  # type: ignore[union-attr]
+        details = json.loads(reader.blob(statement.subjects()["event"]) or b"")
+    old, new = before[names[0]], after[names[0]]
+    assert (event["kind"], event["old"], event["new"]) == ("spool-trimmed", old.sha256, new.sha256)
+    assert (event["blobs"], event["bytes"]) == (old.blobs - new.blobs, old.bytes - new.bytes)
+    assert details == {"batch": names[0]}
+    assert made.names[:3] == names
+    with open(os.path.join(made.where.outbox, names[0]), "rb") as file, open_batch(file) as batch:
+        batch.check()
+        assert len(list(batch.entries())) == 2
+
+
+def test_a_budget_that_cannot_be_kept_does_not_sign_for_ever(made: Made) -> None:
+    made.policy = Policy(DIRECTORY.sinks, 1)
+    for rows in range(1, 6):
+        made.snapshots(rows)
+        made.outbox.write()
+    assert entries(made.where.state).count("spool-trimmed") == 0
+    assert len(made.names) == 5
+
+
+def test_a_replacement_that_a_crash_cut_short_is_signed_in_the_end(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.snapshots(2000)
+    made.outbox.write()
+    old = made.kept().batches[made.names[0]]
+    made.policy = Policy(DIRECTORY.sinks, 1)
+    monkeypatch.setattr(outboxes, "WORTH_BYTES", 100)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Clerk, "trimmed", crash)
+        with pytest.raises(KeyboardInterrupt):
+            made.again().write()
+    made.again().write()
+    assert entries(made.where.state).count("spool-trimmed") == 1
+    with StoreReader(made.where.state) as reader:
+        log = reader.logs()[-1]
+        said = [each.statement for each in reader.entries(log.id)]
+    events = [each.predicate.event for each in said if isinstance(each, evidence.predicates.Event)]
+    assert [each["old"] for each in events if each["kind"] == "spool-trimmed"] == [old.sha256]
+
+
+@pytest.mark.parametrize("loss", ["progress", "damage", "batch", "folder"])
+def test_whatever_is_lost_of_the_outbox_every_entry_is_in_it_again(made: Made, loss: str) -> None:
+    for rows in (1, 2, 3):
+        made.snapshots(rows)
+        made.outbox.write()
+    progress = Path(made.where.state, progress_file.NAME)
+    if loss == "progress":
+        progress.unlink()
+    elif loss == "damage":
+        progress.write_bytes(progress.read_bytes()[:-10])
+    elif loss == "batch":
+        os.unlink(os.path.join(made.where.outbox, made.names[1]))
+    else:
+        for name in made.names:
+            os.unlink(os.path.join(made.where.outbox, name))
+        os.rmdir(made.where.outbox)
+    made.again().write()
+    spans = made.spans
+    assert spans[0][0] == 0
+    assert spans[-1][1] == 4
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
+    assert set(made.names) == set(made.kept().batches)
+
+
+def test_a_hub_that_was_put_back_gets_everything_from_its_size_on_once_more(made: Made) -> None:
+    for rows in (1, 2, 3):
+        made.snapshots(rows)
+        made.outbox.write()
+        (name,) = made.names
+        made.outbox.delivered("stick", name, None, sha_of(made, name))
+    place = place_of(name)
+    assert place is not None
+    assert made.outbox.again(place.log_id, 2) == 1
+    assert made.spans == [(2, 4)]
+    with pytest.raises(StateError, match="an entry 4"):
+        made.outbox.again(place.log_id, 4)
+
+
+def test_a_rotated_key_has_batches_of_both_logs(made: Made) -> None:
+    made.snapshots(1)
+    made.clerk.rotate({})
+    made.snapshots(2)
+    assert made.outbox.write() == 2
+    assert sorted(made.spans) == [(0, 2), (0, 3)]
+
+
+def test_the_schedule_waits_a_quarter_of_an_hour_and_a_change_a_moment(made: Made) -> None:
+    made.snapshots(1)
+    assert made.outbox.wait_s(urgent=False) == COALESCE_S
+    made.outbox.write()
+    made.wall += 100
+    assert made.outbox.wait_s(urgent=False) == SPACING_S - 100
+    assert made.outbox.wait_s(urgent=True) == COALESCE_S
+    made.wall -= 10_000  # somebody set the clock back
+    assert made.outbox.wait_s(urgent=False) == COALESCE_S
+
+
+def test_what_the_schedule_brings_is_written_after_the_service_was_asked_and_not_while(made: Made) -> None:
+    service = Service(made.clerk, made.outbox)
+    scheduled = Snapshot(tables=("users",), promise={}, reason="scheduled", privileged=True, labels={})
+    service.act(Request(scheduled, (collection(),)), 0)
+    now = time.monotonic()
+    due = service.pause(now)
+    assert due is not None
+    assert (made.names, service.pause(due)) == ([], None)
+    assert made.spans == [(0, 2)]
+    service.act(Request(scheduled, (collection(2),)), 0)
+    assert service.pause(now) is None  # too far away to wait for
+    service.finish()
+    assert made.spans == [(0, 2)]
+    service.act(Request(Event(kind="agent-stopped", fields={}, details={}, labels={})), 0)
+    service.finish()
+    assert made.spans == [(0, 2), (2, 4)]
+
+
+def test_an_outbox_that_cannot_be_written_stops_nobody_from_signing(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PackError("outbox", "a batch written whole", "no space left on device")
+
+    service = Service(made.clerk, made.outbox)
+    monkeypatch.setattr("evidence.log.EvidenceStore.write_batch", refuse)
+    change = Snapshot(tables=("users",), promise={}, reason="change", privileged=True, labels={})
+    for _ in range(2):
+        assert isinstance(service.act(Request(change, (collection(),)), 0), Signed)
+        service.pause(time.monotonic() + 1000)
+    assert "no space left on device" in capsys.readouterr().err
+
+
+def test_sinks_and_budget_come_from_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        f'[outbox]\nlimit = "64MiB"\n[[sinks]]\nname = "stick"\ntype = "directory"\npath = "{tmp_path}"\n'
+        f'[[sinks]]\nname = "hub"\ntype = "hub"\nurl = "https://hub.example"\nvkey = "{VKEY}"\n'
+    )
+    assert policy_of(str(file)) == Policy(BOTH.sinks, 64 << 20)
+
+
+def test_a_configuration_with_a_problem_writes_nothing_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("sink = 1\n")
+    assert policy_of(str(file)) == NOTHING
+    assert "sink" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_batch_is_damage(made: Made) -> None:
+    with pytest.raises(EvidenceError):
+        made.outbox.delivered("stick", "../../etc/passwd", None, None)
+    assert place_of(Place("0" * 16 + "-1", 0, 1).file_name) is not None
