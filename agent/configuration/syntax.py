@@ -47,9 +47,9 @@ def parse(data: bytes) -> dict[str, Any]:
         document: dict[str, Any] = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and what int() says of too many digits
         at = AT_LINE.search(str(error))
-        known = isinstance(error, tomllib.TOMLDecodeError)
-        what = AT_LINE.sub("", str(error)).lower() if known else "a number of too many digits"
-        raise SyntaxProblemError("TOML", f"an error: {what}", int(at[1]) if at and at[1] else None) from None
+        last = text.count("\n") + 1
+        line = None if at is None else int(at[1] or last)
+        raise SyntaxProblemError("TOML", f"an error: {AT_LINE.sub('', str(error)).lower()}", line) from None
     return document
 
 
@@ -63,7 +63,9 @@ def _check_shape(text: str) -> None:
                 raise SyntaxProblemError("text on one line, in single quotes or double", "three quotes", number)
         bare = QUOTED.sub("", line)
         if bare.count(".") > DOTS_LIMIT:
-            raise SyntaxProblemError(f"keys of at most {DOTS_LIMIT} parts", f"{bare.count('.')} dots", number)
+            raise SyntaxProblemError(
+                f"at most {DOTS_LIMIT} dots in a line, those in quotes aside", f"{bare.count('.')}", number
+            )
         for letter in bare:
             depth += (letter in "[{") - (letter in "]}")
             if depth > DEPTH_LIMIT:

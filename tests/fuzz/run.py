@@ -20,6 +20,7 @@ TOP = Path(__file__).resolve().parents[2]
 SEEDS = {
     "fuzz_apk_installed": ["fixtures/hosts/*/root/lib/apk/db/installed"],
     "fuzz_authorized_keys": ["fixtures/hosts/*/root/home/*/.ssh/authorized_keys"],
+    "fuzz_configuration": ["packaging/agent.toml"],
     "fuzz_dpkg_status": ["fixtures/hosts/*/root/var/lib/dpkg/status"],
     "fuzz_mountinfo": ["fixtures/hosts/*/root/proc/1/mountinfo"],
     "fuzz_restricted_json": ["fixtures/hosts/*/expected/*"],
