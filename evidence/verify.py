@@ -11,9 +11,9 @@ Exit codes: 0 valid; 1 tampered, or another key; 2 wrong use, not a pack, or not
 docs/formats.md; how to check by hand, with openssl and ssh-keygen, is in docs/verify.md.
 """
 
-# Laid out by hand, one blank line between parts, to be read in one sitting. Imports wait until `isolate` has run.
+# Laid out by hand, with blank lines between larger parts only, to be read in one sitting. Imports wait for `isolate`.
 # fmt: off
-# ruff: noqa: D204, E402, I001, TRY301
+# ruff: noqa: D204, E401, E402, I001, TRY301
 from __future__ import annotations
 
 import sys
@@ -32,19 +32,8 @@ def isolate() -> None:
 if __name__ == "__main__":
     isolate()
 
-import argparse
-import base64
-import contextlib
+import argparse, base64, contextlib, functools, hashlib, itertools, json, os, re, stat, types, zlib
 import datetime as dt
-import functools
-import hashlib
-import itertools
-import json
-import os
-import re
-import stat
-import types
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Dict, List, NoReturn, TextIO, Tuple
@@ -75,7 +64,7 @@ NOT_PROVED = (
     "  what was signed before can no longer be changed unseen (tamper-evident, not truth-evident).",
     "Not signed: manifest.json, reports/, README.txt and the copy of verify.py in the pack.")
 CHUNK, MIB = 256 * 1024, 1024 * 1024
-MEMBERS_MAX, MEMBER_MAX, TOTAL_MAX = 100_000, 64 * MIB, 4096 * MIB
+MEMBERS_MAX, MEMBER_MAX, TOTAL_MAX, FLEET_MAX = 100_000, 64 * MIB, 4096 * MIB, MIB * MIB
 MANIFEST_MAX, SMALL_MAX, PADDING_MAX = 16 * MIB, MIB, MIB  # small: keys, checkpoints; padding: zeros behind a tar
 BUNDLE, ENVELOPE_MAX, PAYLOAD_MAX, SUBJECTS_MAX = 256, 90_000, 61_440, 1_000
 BLOB_MEMBER_MAX, BLOB_MAX, LINE_MAX = 32 * MIB, 64 * MIB, 4 * MIB
@@ -100,7 +89,6 @@ def need(holds: object, check: int, where: str, expected: str, found: object = "
     """Raise TamperedError unless a rule holds."""
     if not holds:
         raise TamperedError(check, where, expected, found)
-
 # --- text and time ----------------------------------------------------------------------------------------------------
 def shown(text: object, limit: int = 120) -> str:
     """Return foreign text fit for any terminal: printable ASCII, the rest as escapes, cut at `limit`."""
@@ -109,7 +97,6 @@ def shown(text: object, limit: int = 120) -> str:
 
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.([0-9]{3}))?Z")
 DAY_MS, MILLISECOND, EPOCH = 86_400_000, dt.timedelta(milliseconds=1), dt.datetime(1970, 1, 1)  # noqa: DTZ001  all UTC
-
 @functools.lru_cache(maxsize=4096)
 def moment(text: str) -> int:
     """Return RFC 3339 text in UTC as milliseconds since 1970; raise ValueError for anything else."""
@@ -117,32 +104,26 @@ def moment(text: str) -> int:
     if match is None:
         raise ValueError("no time")
     return (dt.datetime.fromisoformat(text[:19]) - EPOCH) // MILLISECOND + int(match[1] or 0)
-
 def utc(milliseconds: int) -> str:
     """Return milliseconds since 1970 as RFC 3339 text, with thousandths only where there are any."""
     timespec = "milliseconds" if milliseconds % 1000 else "seconds"
     return (EPOCH + min(milliseconds, YEAR_10000 * 1000 - 1) * MILLISECOND).isoformat(timespec=timespec) + "Z"
-
 def period_text(since: int, until: int) -> str:
     """Return a half-open period; one of whole days is shown by its first and last day."""
     days = since % DAY_MS == until % DAY_MS == 0
     return f"{utc(since)[:10]} → {utc(until - DAY_MS)[:10]}" if days else f"{utc(since)} → {utc(until)}"
-
 def decoded(text: str) -> bytes:
     """Return the bytes of standard base64; any other spelling of the same bytes is a ValueError."""
     raw = base64.b64decode(text.encode("ascii"), validate=True)
     if base64.b64encode(raw).decode("ascii") != text:
         raise ValueError("base64 that is not canonical")
     return raw
-
 # --- JSON: one spelling only (docs/formats.md, section 1) -------------------------------------------------------------
 KEY_NAME, FOREIGN_KEYS = re.compile(r"[a-z0-9_.:-]{1,64}"), ("_type", "predicateType", "payloadType")
-
 @functools.lru_cache(maxsize=4096)
 def allowed_key(key: str) -> bool:
     """Return whether a key may stand in a document."""
     return bool(KEY_NAME.fullmatch(key)) or key in FOREIGN_KEYS
-
 @functools.lru_cache(maxsize=4096)
 def json_integer(text: str) -> int:
     """Return an integer that every reader of JSON holds exactly; fractions, exponents and NaN are none."""
@@ -152,7 +133,6 @@ def json_integer(text: str) -> int:
 
 JSON = json.JSONDecoder(parse_int=json_integer, parse_float=json_integer, parse_constant=json_integer)
 ONE_SPELLING = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-
 def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > nodes_max:
@@ -173,7 +153,6 @@ def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
         inner = (each.values() if type(each) is dict else each for each in level)
         level, depth = [each for values in inner for each in values if type(each) in (dict, list)], depth + 1
     return value
-
 # --- shapes: what a document must look like ---------------------------------------------------------------------------
 # A shape is a type, a tuple of allowed values, a pattern, a dict of exactly these keys, or a function that raises.
 class ShapeError(ValueError):
@@ -181,7 +160,6 @@ class ShapeError(ValueError):
     def __init__(self, expected: str, found: object) -> None:
         super().__init__(expected)
         self.expected, self.found, self.path = expected, repr(found)[:60], ""
-
 def conform(value: Any, shape: Any) -> None:  # noqa: C901, PLR0912  a branch for each kind of shape, and this is hot
     """Raise ShapeError unless a value has a shape; types are exact, so that true is no number."""
     kind, step = type(shape), ""
@@ -209,14 +187,12 @@ def conform(value: Any, shape: Any) -> None:  # noqa: C901, PLR0912  a branch fo
     except ShapeError as error:
         error.path = f"{step}.{error.path}".strip(".")
         raise
-
 def whole(least: int) -> Callable[[Any], None]:
     """Return the shape of a whole number that is no less."""
     def check(value: Any) -> None:
         if type(value) is not int or value < least:
             raise ShapeError(f"a number from {least}", value)
     return check
-
 def readable(read: Callable[[str], object], expected: str) -> Callable[[Any], None]:
     """Return the shape of text that a function can read."""
     def check(value: Any) -> None:
@@ -226,15 +202,12 @@ def readable(read: Callable[[str], object], expected: str) -> Callable[[Any], No
         except ValueError:
             raise ShapeError(expected, value) from None
     return check
-
 def maybe(shape: Any) -> Callable[[Any], None]:
     """Return the shape of a value that may be null."""
     return lambda value: None if value is None else conform(value, shape)
-
 def map_of(shape: Any) -> Callable[[Any], None]:
     """Return the shape of an object with any keys."""
     return lambda value: conform(value, dict.fromkeys(value, shape) if type(value) is dict else dict)
-
 def list_of(shape: Any, most: int, least: int = 0, by_name: bool = False) -> Callable[[Any], None]:
     """Return the shape of a list, which may have to be sorted by name, each name once."""
     def check(value: Any) -> None:
@@ -245,7 +218,6 @@ def list_of(shape: Any, most: int, least: int = 0, by_name: bool = False) -> Cal
             if by_name and index and value[index - 1]["name"] >= each["name"]:
                 raise ShapeError("names sorted and unique", each["name"])
     return check
-
 def document(raw: bytes, shape: Any, check: int, where: str, nodes_max: int = NODES_MAX) -> Any:
     """Return a JSON document that has its shape, or raise TamperedError."""
     try:
@@ -262,11 +234,17 @@ HEX64, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}")
 FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9a-f]{16}-[1-9][0-9]{0,15}")
 A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
 LOG_SHAPE = {"count": positive, "first": natural, "id": LOG_ID, "keyid": FINGERPRINT, "origin": str, "size": natural}
+MEMBERS_SHAPE = list_of({"name": str, "sha256": HEX64, "size": natural}, MEMBERS_MAX)
 MANIFEST_SHAPE = {
     "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack",),
     "hosts": list_of({"logs": list_of(LOG_ID, LOGS_MAX), "name": str}, LOGS_MAX), "logs": list_of(LOG_SHAPE, LOGS_MAX),
-    "members": list_of({"name": str, "sha256": HEX64, "size": natural}, MEMBERS_MAX), "organisation": maybe(str),
-    "period": {"since": A_TIME, "until": A_TIME}}
+    "members": MEMBERS_SHAPE, "organisation": maybe(str), "period": {"since": A_TIME, "until": A_TIME}}
+HOST_FILE, HOST_NAME = re.compile(r"hosts/[a-z0-9.-]{1,80}\.tar\.gz"), re.compile("[^\0]{1,255}")
+HOST_PACKS = list_of({"member": HOST_FILE, "name": HOST_NAME, "tar_sha256": HEX64}, MEMBERS_MAX)
+FLEET_SHAPE = {
+    "counts": {"hosts": natural, "missing": natural}, "format": (FORMAT,), "hosts": HOST_PACKS,
+    "kind": ("fleet",), "missing": list_of({"last": maybe(A_TIME), "name": str}, MEMBERS_MAX, by_name=True),
+    "members": MEMBERS_SHAPE, "organisation": maybe(str), "period": {"since": A_TIME, "until": A_TIME}}
 ENVELOPE_SHAPE = {"payload": IN_BASE64, "payloadType": ("application/vnd.in-toto+json",),
                   "signatures": list_of({"keyid": FINGERPRINT, "sig": IN_BASE64}, 2, 1)}
 SNAPSHOT_TYPE, EVENT_TYPE = "urn:evidenced:snapshot:v1", "urn:evidenced:event:v1"
@@ -299,7 +277,6 @@ A_FINDING = {"count": natural, "found": str, "names": list_of(str, NODES_MAX), "
 DETAILS = {"pruned": {"digests": list_of(HEX64, NODES_MAX)}, "damage": {"findings": list_of(A_FINDING, NODES_MAX)}}
 GAP_SHAPE = {"count": positive, "detail": str, "reason": KEY_NAME, "line": maybe(natural), "source": str,
              "source_b64": maybe(IN_BASE64)}
-
 def event_shape(value: Any) -> None:
     """Check an event; of a kind not known here, only its name and absence are known."""
     further = dict(value) if type(value) is dict else {}
@@ -308,12 +285,10 @@ def event_shape(value: Any) -> None:
 RUN = {"privileged": bool, "reason": ("by-hand", "scheduled", "change")}
 TABLES = list_of(TABLE_SHAPE, SUBJECTS_MAX, 1, by_name=True)
 PREDICATES = {SNAPSHOT_TYPE: {"run": RUN, "tables": TABLES, **COMMON}, EVENT_TYPE: {"event": event_shape, **COMMON}}
-
 def statement_shape(value: Any) -> None:
     """Check a whole statement; subjects and tables are sorted and unique."""
     conform(value, STATEMENT_SHAPE)
     conform({"predicate": value["predicate"]}, {"predicate": PREDICATES[value["predicateType"]]})
-
 # --- Ed25519, RFC 8032, strictly: what passes here passes in every library --------------------------------------------
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D, SQRT_M1, SIGN = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P), 1 << 255
@@ -321,12 +296,10 @@ ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset((0, 1, P - 1, ORDER_8_Y, P - ORDER_8_Y))
 Point = Tuple[int, int, int, int]  # extended coordinates X, Y, Z, T
 NEUTRAL = (0, 1, 1, 0)
-
 def cached(point: Point) -> Point:
     """Return a point as `add` wants its second argument."""
     x, y, z, t = point
     return (y - x) % P, (y + x) % P, 2 * z % P, 2 * D * t % P
-
 def add(left: Point, right: Point) -> Point:
     """Return the sum; `right` comes from `cached`. The formula holds for all pairs of points."""
     x, y, z, t = left
@@ -334,7 +307,6 @@ def add(left: Point, right: Point) -> Point:
     a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * two_dt % P, z * two_z % P
     e, f, g, h = b - a, d - c, d + c, b + a
     return e * f % P, g * h % P, f * g % P, e * h % P
-
 def point_of(raw: bytes) -> Point | None:
     """Return the point, or None if the encoding is not canonical, not on the curve, or of small order."""
     number = int.from_bytes(raw, "little")
@@ -347,7 +319,6 @@ def point_of(raw: bytes) -> Point | None:
         return None
     x = x if x % 2 == sign else P - x
     return x, y, 1, x * y % P
-
 @functools.lru_cache(maxsize=2)  # the base point and one key: 3 MiB each
 def table_of(point: Point) -> list[list[Point]]:
     """Return the multiples 0..255 of 256^0, 256^1, … 256^31 times a point."""
@@ -369,7 +340,6 @@ class Key:
         self.raw, self.checked = raw, 0
         self.minus = (P - point[0], point[1], 1, P - point[3])
         self.fingerprint = "SHA256:" + base64.b64encode(hashlib.sha256(SSH_PREFIX + raw).digest()).decode()[:-1]
-
     def signed(self, message: bytes, signature: bytes) -> bool:
         """Return whether the signature is valid: S < L, no small order, the equation without cofactor."""
         r, s = signature[:32], int.from_bytes(signature[32:], "little")
@@ -381,7 +351,6 @@ class Key:
         inverse = pow(z, -1, P)
         encoded = y * inverse % P + (SIGN if x * inverse % P % 2 else 0)
         return encoded.to_bytes(32, "little") == r  # an R that is not canonical never equals an encoding
-
     def bit_by_bit(self, s: int, challenge: int) -> Point:
         """Return s·B - challenge·A."""
         total, base, minus = NEUTRAL, cached(BASE), cached(self.minus)
@@ -391,13 +360,11 @@ class Key:
             choice = choices[(s >> bit & 1) + 2 * (challenge >> bit & 1)]
             total = total if choice is None else add(total, choice)
         return total
-
     def by_tables(self, s: int, challenge: int) -> Point:
         """Return the same from tables, twenty times as fast."""
         digits = s.to_bytes(32, "little") + challenge.to_bytes(32, "little")
         rows = zip(table_of(BASE) + table_of(self.minus), digits)
         return functools.reduce(add, (row[digit] for row, digit in rows), NEUTRAL)
-
 # --- keys and signed notes (C2SP signed-note, tlog-checkpoint, tlog-cosignature) --------------------------------------
 SPKI_PREFIX, SSH_PREFIX = bytes.fromhex("302a300506032b6570032100"), b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
 LOG_KEY, WITNESS_KEY, YEAR_10000 = b"\x01", b"\x04", 253402300800
@@ -405,17 +372,14 @@ NOTE_NAME, NOTE_SIZE = re.compile(r"[^\s+]{1,200}"), re.compile(r"0|[1-9][0-9]{0
 NOTE_LINE = re.compile(r"— ([^\s+]{1,200}) ([A-Za-z0-9+/]+={0,2})")
 Note = types.SimpleNamespace  # text, origin, size, root, and signature lines as (name, key id, signature)
 WitnessKeys = Dict[Tuple[str, bytes], Any]
-
 def prefixed(raw: bytes, prefix: bytes) -> Key:
     """Return the key behind a fixed prefix; raise ValueError if it is another."""
     if raw[: len(prefix)] != prefix:
         raise ValueError("not Ed25519")
     return Key(raw[len(prefix) :])
-
 def note_key_id(name: str, kind: bytes, raw: bytes) -> bytes:
     """Return the 4-byte key id of a signed note."""
     return hashlib.sha256(name.encode("utf-8") + b"\n" + kind + raw).digest()[:4]
-
 def vkey_of(text: str, kind: bytes) -> tuple[str, Key]:
     """Return (name, key) of a note verifier key; raise ValueError if it is none of this kind."""
     name, identity, body = text.split("+", 2)
@@ -423,7 +387,6 @@ def vkey_of(text: str, kind: bytes) -> tuple[str, Key]:
     if not NOTE_NAME.fullmatch(name) or identity != note_key_id(name, kind, key.raw).hex():
         raise ValueError("another key id")
     return name, key
-
 def public_key(text: str) -> Key:
     """Return the key from SPKI PEM, an OpenSSH line or a verifier key; raise ValueError if it is none."""
     text = text.strip()
@@ -432,7 +395,6 @@ def public_key(text: str) -> Key:
     if text.startswith("ssh-ed25519 "):
         return prefixed(decoded(text.split(" ")[1]), SSH_PREFIX)
     return vkey_of(text, LOG_KEY)[1]
-
 def note_of(raw: bytes) -> Note:
     """Return a checkpoint; raise ValueError with the reason for anything else."""
     text = raw.decode("utf-8")
@@ -447,7 +409,6 @@ def note_of(raw: bytes) -> Note:
         raise ValueError("a root of another length, an end without newline, or too many signatures")
     parsed = [note_line(each) for each in signatures]
     return Note(text=f"{head}\n".encode(), origin=origin, size=int(size), root=digest, lines=parsed)
-
 def note_line(line: str) -> tuple[str, bytes, bytes]:
     """Return (name, key id, signature) of a signature line; raise ValueError if it is none."""
     match = NOTE_LINE.fullmatch(line)
@@ -455,7 +416,6 @@ def note_line(line: str) -> tuple[str, bytes, bytes]:
     if match is None or len(body) < 5:  # noqa: PLR2004  4 bytes of key id, then a signature
         raise ValueError("a signature line that is not allowed")
     return match[1], body[:4], body[4:]
-
 def log_signature(note: Note, key: Key, where: str) -> bytes:
     """Return the log's own signature, which is the first line and the only one of its name and id."""
     mine = (note.origin, note_key_id(note.origin, LOG_KEY, key.raw))
@@ -463,7 +423,6 @@ def log_signature(note: Note, key: Key, where: str) -> bytes:
     need(len(own) == 1 and note.lines[0][:2] == mine, CHECKPOINT, where, "the log's own line first, once", len(own))
     need(key.signed(note.text, own[0]), CHECKPOINT, where, "a valid signature of the log's key")
     return own[0]
-
 def cosignatures(note: Note, witnesses: WitnessKeys, where: str) -> list[tuple[str, int]]:
     """Return (witness, POSIX seconds) of each line of a witness we know; an invalid one of those is tampering."""
     found = []
@@ -474,7 +433,6 @@ def cosignatures(note: Note, witnesses: WitnessKeys, where: str) -> list[tuple[s
         need(0 < seconds < YEAR_10000, CHECKPOINT, where, "a time before the year 10000", seconds)
         found.append((name, seconds))
     return found
-
 def sshsig_holds(armour: bytes, key: Key, message: bytes) -> bool:
     """Return whether this is an SSHSIG of the key over the message (PROTOCOL.sshsig of OpenSSH)."""
     match = re.fullmatch(rb"-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)-----END SSH SIGNATURE-----\n", armour)
@@ -484,7 +442,6 @@ def sshsig_holds(armour: bytes, key: Key, message: bytes) -> bool:
     expected += b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
     signed = b"SSHSIG" + common + b"\0\0\0\x40" + hashlib.sha512(message).digest()
     return raw[:-64] == expected and key.signed(signed, raw[-64:])
-
 def root_of(leaves: bytes, size: int) -> bytes:
     """Return the root over the first `size` leaf hashes of 32 bytes (RFC 6962, 2.1)."""
     stack: list[tuple[int, bytes]] = []  # (leaves below, hash) of full trees, largest first
@@ -498,7 +455,6 @@ def root_of(leaves: bytes, size: int) -> bytes:
     while stack:
         digest = hashlib.sha256(b"\1" + stack.pop()[1] + digest).digest()
     return digest
-
 # --- the container: tar, tar.gz or a folder ---------------------------------------------------------------------------
 BLOCK, MEMBER_NAME = 512, re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
 
@@ -507,7 +463,6 @@ class Member:
     def __init__(self, name: str, size: int, source: Callable[[int], bytes]) -> None:
         self.name, self.size, self.left = name, size, size
         self.source, self.hash, self.kept = source, hashlib.sha256(), b""
-
     def fetch(self, count: int) -> None:
         """Add up to `count` bytes to those kept; the member must not end before its size."""
         data = self.source(min(count, self.left))
@@ -515,14 +470,12 @@ class Member:
         self.left -= len(data)
         self.hash.update(data)
         self.kept += data
-
     def read(self, count: int) -> bytes:
         """Return `count` bytes, fewer only at the end."""
         if len(self.kept) < count:
             self.fetch(count - len(self.kept))
         piece, self.kept = self.kept[:count], self.kept[count:]
         return piece
-
     def line(self, limit: int) -> bytes:
         """Return the next line without its newline; there must be one within `limit`."""
         while b"\n" not in self.kept and len(self.kept) <= limit and self.left:
@@ -530,12 +483,10 @@ class Member:
         line, newline, self.kept = self.kept.partition(b"\n")
         need(newline and len(line) <= limit, BLOBS, self.name, f"a line of at most {limit} bytes")
         return line
-
     def whole(self, limit: int) -> bytes:
         """Return the whole content, which must be no longer than `limit`."""
         need(self.size <= limit, CONTAINER, self.name, f"at most {limit} bytes", self.size)
         return self.read(self.size)
-
     def finish(self) -> str:
         """Read to the end and return the SHA-256 of the whole content in hex."""
         while self.read(CHUNK):
@@ -543,34 +494,33 @@ class Member:
         return self.hash.hexdigest()
 
 class TarPack:
-    """The members of a tar, plain or in one gzip member, as it streams by."""
-    def __init__(self, raw: BinaryIO) -> None:
-        self.raw = raw
-        self.engine = zlib.decompressobj(31) if raw.read(2) == b"\x1f\x8b" else None
-        raw.seek(0)
-
+    """The members of a tar, plain or in one gzip member, as it streams by; `hash` is of the tar in a fleet pack."""
+    def __init__(self, raw: BinaryIO | Member, hash: Any = None) -> None:  # noqa: A002  hashlib calls it so
+        self.raw, self.hash, self.member_max, self.total_max = raw, hash, MEMBER_MAX, TOTAL_MAX
+        self.head = raw.read(2)  # it tells which, and is given out before the rest
+        self.engine = zlib.decompressobj(31) if self.head == b"\x1f\x8b" else None
     def read(self, count: int) -> bytes:
         """Return `count` bytes, fewer only at the end."""
-        if self.engine is None:
-            return self.raw.read(count)
-        pieces = []
-        while count and not self.engine.eof:
-            data = self.engine.unconsumed_tail or self.raw.read(CHUNK // 4)
+        head, self.head = (self.head[:count], self.head[count:]) if self.engine is None else (self.head, b"")
+        pieces = [] if self.engine else [head + self.raw.read(count - len(head))]
+        while self.engine and count and not self.engine.eof:
+            data, head = self.engine.unconsumed_tail or head or self.raw.read(CHUNK // 4), b""
             try:
                 pieces.append(self.engine.decompress(data, count))
             except zlib.error as error:
                 raise TamperedError(CONTAINER, "gzip", "intact data", error) from None
             need(data or pieces[-1] or self.engine.eof, CONTAINER, "gzip", "more data", "the end: the file was cut off")
             count -= len(pieces[-1])
+        for piece in pieces if self.hash else ():
+            self.hash.update(piece)
         return b"".join(pieces)
-
     def members(self) -> Iterator[Member]:
         """Yield each member; what was left unread of it is skipped before the next."""
         total = 0
         for block in iter(lambda: self.read(BLOCK), bytes(BLOCK)):
-            member = Member(*tar_header(block), self.read)
+            member = Member(*tar_header(block, self.member_max), self.read)
             total += member.size
-            need(total <= TOTAL_MAX, CONTAINER, member.name, f"at most {TOTAL_MAX} bytes in all", total)
+            need(total <= self.total_max, CONTAINER, member.name, f"at most {self.total_max} bytes in all", total)
             yield member
             member.finish()
             padding = self.read(-member.size % BLOCK)
@@ -581,7 +531,7 @@ class TarPack:
         unused = self.engine.unused_data if self.engine else b""
         need(not unused and not self.raw.read(1), CONTAINER, "gzip", "nothing behind the gzip member", "bytes")
 
-def tar_header(block: bytes) -> tuple[str, int]:
+def tar_header(block: bytes, most: int = MEMBER_MAX) -> tuple[str, int]:
     """Return (name, size) of a regular file's ustar header. Mode, owner and time mean nothing: tar may repack it."""
     need(len(block) == BLOCK, CONTAINER, "tar", "a header or two zero blocks", "the end")
     octal = [block[at:end].rstrip(b" \0") for at, end in ((148, 156), (124, 136))]  # GNU's binary numbers are refused
@@ -593,17 +543,16 @@ def tar_header(block: bytes) -> tuple[str, int]:
     text, kind = name.decode("utf-8", "backslashreplace"), block[156:157]
     need(kind in (b"0", b"\0"), CONTAINER, text, "a regular file", f"type {kind!r}; was it packed again?")
     need(not block[157:257].strip(b"\0"), CONTAINER, text, "no link name", "one")
-    need(0 <= size <= MEMBER_MAX, CONTAINER, text, f"a size of at most {MEMBER_MAX} bytes", size)
+    need(0 <= size <= most, CONTAINER, text, f"a size of at most {most} bytes", size)
     return text, size
 
 class FolderPack:
     """The members of a folder: manifest.json first, then what it lists, then what it does not."""
     def __init__(self, folder: str) -> None:
-        self.folder = folder
+        self.folder, self.member_max, self.total_max = folder, MEMBER_MAX, TOTAL_MAX
         if not os.path.lexists(os.path.join(folder, "manifest.json")):
             raise UnusableError("expected a pack, which begins with manifest.json, found a folder without it")
         self.names = sorted(self.walk(), key=lambda name: (name != "manifest.json", name))
-
     def walk(self) -> Iterator[str]:
         """Yield the name of each file; only regular files and folders are allowed."""
         walk = os.walk(self.folder, onerror=raise_)
@@ -614,7 +563,6 @@ class FolderPack:
             need(plain, CONTAINER, inside, "a regular file", "another kind, or too many")
             if stat.S_ISREG(mode):
                 yield inside
-
     def members(self) -> Iterator[Member]:
         """Yield each member; what is looked at is what was opened."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -622,14 +570,13 @@ class FolderPack:
             name = self.names.pop(0)
             with open(os.open(os.path.join(self.folder, *name.split("/")), flags), "rb") as stream:
                 facts = os.fstat(stream.fileno())
-                fits = stat.S_ISREG(facts.st_mode) and facts.st_size <= MEMBER_MAX
-                need(fits, CONTAINER, name, f"a file of at most {MEMBER_MAX} bytes", facts.st_size)
+                fits = stat.S_ISREG(facts.st_mode) and facts.st_size <= self.member_max
+                need(fits, CONTAINER, name, f"a file of at most {self.member_max} bytes", facts.st_size)
                 yield Member(name, facts.st_size, stream.read)
 
 def raise_(error: OSError) -> NoReturn:
     """Raise what os.walk would pass over."""
     raise error
-
 # --- what one run finds -----------------------------------------------------------------------------------------------
 @dataclass
 class Options:
@@ -651,7 +598,6 @@ class Log(types.SimpleNamespace):
         super().__init__(number=number, **stated, key=None, protection="", note=None, signature=b"", leaves=b"",
                          seen=[], cosigned=[], walls=[], missing=[], opened=None, rotated=None, rotated_at=0)
         self.bundles = self.entries = self.next_sequence = 0
-
     def skip_to(self, sequence: int) -> None:
         """Note what of the main range lies before an entry and was not met."""
         gap = range(max(self.next_sequence, self.first), min(sequence, self.first + self.count))
@@ -666,7 +612,6 @@ class Host:
     coverage: dict[str, str] = field(default_factory=dict)
     snapshots: int = 0
     absences: list[tuple[int, int, str]] = field(default_factory=list)
-
     def __str__(self) -> str:
         return shown(", once ".join(reversed(self.names[-3:]))) + (" (image)" if self.observed == "image" else "")
 
@@ -686,22 +631,21 @@ class Report:
     keys: list[tuple[str, bool]] = field(default_factory=list)  # (fingerprint, whether it was compared)
     remarks: list[str] = field(default_factory=list)
     unusable: str = ""
-
+    name: str = ""  # of the host, for a pack in a fleet pack
+    fleet: list[Report] | None = None  # the reports on the packs in a fleet pack
     @property
     def code(self) -> int:
-        """Return the exit code: tampered outweighs incomplete, and that unwitnessed."""
-        return UNUSABLE if self.unusable else min((code for code, _, _ in self.problems), default=OK)
-
+        """Return the exit code: tampered outweighs incomplete, and that unwitnessed; the worst pack is the fleet's."""
+        codes = [code for code, _, _ in self.problems] + [each.code for each in self.fleet or () if each.code]
+        return UNUSABLE if self.unusable else min(codes, default=OK)
     def passed(self, *checks: int) -> None:
         """Note checks that were made; one that found a problem did not hold."""
         self.checks |= set(checks) - self.failed
-
     def problem(self, code: int, check: int, text: str) -> None:
         """Note something that does not hold; the cap spares none that changes the exit code."""
         self.checks.discard(check)
         self.failed.add(check)
         self.problems += [(code, check, text)] if len(self.problems) < PROBLEMS_MAX or code != INCOMPLETE else []
-
 # --- one pack, from front to back -------------------------------------------------------------------------------------
 Entry = types.SimpleNamespace  # a signed statement's log, sequence, wall, in_main, where, group (its host) and subjects
 BY_HAND, DISABLED = -1, -2
@@ -716,6 +660,53 @@ AREAS = [re.compile(each) for each in (  # in the order of the pack; (?P<log>) i
     r"blobs/(?P<blobs>[0-9]+)", r"(?P<reports>reports/.+)", r"(?P<rest>verify\.py|README\.txt)")]
 PARTS = ("key", "note", "leaves", "entries", "blobs", "reports", "rest")
 FORMS = sorted(["pem", "pub", "vkey", "json", "", ".txt", ".sig", ".sshsig", "leaves"])
+
+def opened(pack: TarPack | FolderPack) -> tuple[Iterator[Member], bytes]:
+    """Return the members of a pack behind its manifest, and the manifest."""
+    members = pack.members()
+    try:
+        first = next(members, Member("nothing", 0, lambda _: b""))
+    except TamperedError as error:
+        raise UnusableError(f"expected a pack (tar, tar.gz or folder), found something else: {error}") from None
+    if first.name != "manifest.json":
+        raise UnusableError(f"expected a pack, which begins with manifest.json, found {shown(first.name)}")
+    return members, first.whole(MANIFEST_MAX)
+
+def manifest_of(report: Report, raw: bytes, shape: Any) -> dict[str, Any]:
+    """Return a manifest that agrees with itself; what it says of the rest is checked when that is met."""
+    where, newer = "manifest.json", re.search(rb'"format":([1-9][0-9]{0,8}),"hosts"', raw)
+    if newer and int(newer[1]) > FORMAT:
+        raise UnusableError(f"expected format {FORMAT}, found {int(newer[1])}; use a newer verify.py")
+    need(raw[-1:] == b"\n", MANIFEST, where, "a newline at its end")
+    manifest: dict[str, Any] = document(raw[:-1], shape, MANIFEST, where, MANIFEST_NODES_MAX)
+    names = [each["name"] for each in manifest["members"]]
+    for name in names:
+        allowed = MEMBER_NAME.fullmatch(name) and not {"", ".", ".."} & set(name.split("/"))
+        need(allowed or name == "README.txt", CONTAINER, name, "an allowed name")
+    need(len({each.lower() for each in [*names, where]}) > len(names), CONTAINER, where, "names unique in any case")
+    report.period = (moment(manifest["period"]["since"]), moment(manifest["period"]["until"]))
+    need(report.period[0] < report.period[1], MANIFEST, where, "a period that begins before it ends")
+    report.members.append((where, hashlib.sha256(raw).hexdigest()))
+    return manifest
+
+def listed_members(
+    report: Report, pack: TarPack | FolderPack, members: Iterator[Member], listed: list[dict[str, Any]]
+) -> Iterator[Member]:
+    """Yield the members that the manifest lists, each of which must be there, and no other."""
+    if isinstance(pack, FolderPack):
+        order = {each["name"]: at for at, each in enumerate(listed)}
+        pack.names.sort(key=lambda name: (order.get(name, len(order)), name))
+    for each in listed:
+        member = next(members, Member("the end", 0, lambda _: b""))
+        same = (member.name, member.size) == (each["name"], each["size"])
+        found = f"{member.name} of {member.size} bytes"
+        need(same, MANIFEST, each["name"], f"this member, of {each['size']} bytes", found)
+        yield member
+        digest = member.finish()
+        need(digest == each["sha256"], MANIFEST, member.name, f"SHA-256 {each['sha256']}", digest)
+        report.members.append((member.name, digest))
+    for extra in members:
+        need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more; who added it?")
 
 class Inspection:
     """Reads one pack and fills a report. A method for each kind of member, in the order of the pack."""
@@ -733,67 +724,33 @@ class Inspection:
         self.pruned: set[str] = set()  # digests
         self.lost: set[str] = set()  # digests, and entries as `ORIGIN SEQUENCE`
         self.held, self.blob_members, self.last_digest = 0, 0, ""
-
     def hold(self, size: int) -> None:
         """Account for memory that is kept, so that a hostile pack cannot take more than its share."""
         self.held += size
         if self.held > HELD_MAX:
             raise UnusableError("expected a pack that fits into 128 MiB of memory, found more; export shorter periods")
-
-    def run(self, pack: TarPack | FolderPack) -> None:
-        """Check everything in a pack that needs nothing from outside it."""
-        members = pack.members()
-        try:
-            first = next(members, Member("nothing", 0, lambda _: b""))
-        except TamperedError as error:
-            raise UnusableError(f"expected a pack (tar, tar.gz or folder), found something else: {error}") from None
-        if first.name != "manifest.json":
-            raise UnusableError(f"expected a pack, which begins with manifest.json, found {shown(first.name)}")
-        self.read_manifest(first.whole(MANIFEST_MAX))
-        self.report.members.append((first.name, first.finish()))
-        if isinstance(pack, FolderPack):
-            order = {each["name"]: at for at, each in enumerate(self.manifest["members"])}
-            pack.names.sort(key=lambda name: (order.get(name, len(order)), name))
+    def run(self, pack: TarPack | FolderPack, members: Iterator[Member], raw: bytes) -> None:
+        """Check everything in a pack that needs nothing from outside it; `raw` is its manifest."""
+        self.read_manifest(raw)
         place = (0, 0, 0)
-        for listed in self.manifest["members"]:
-            member = next(members, Member("the end", 0, lambda _: b""))
-            same = (member.name, member.size) == (listed["name"], listed["size"])
-            found = f"{member.name} of {member.size} bytes"
-            need(same, MANIFEST, listed["name"], f"this member, of {listed['size']} bytes", found)
+        for member in listed_members(self.report, pack, members, self.manifest["members"]):
             place = self.read_member(member, place)
-            digest = member.finish()
-            need(digest == listed["sha256"], MANIFEST, member.name, f"SHA-256 {listed['sha256']}", digest)
-            self.report.members.append((member.name, digest))
-        for extra in members:
-            need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more; who added it?")
         if place[0] <= 1:
             self.after_logs()
         self.after_blobs()
-
     def read_manifest(self, raw: bytes) -> None:
         """Check the manifest against itself; what it says of the rest is checked when that is met."""
-        where, newer = "manifest.json", re.search(rb'"format":([1-9][0-9]{0,8}),"hosts"', raw)
-        if newer and int(newer[1]) > FORMAT:
-            raise UnusableError(f"expected format {FORMAT}, found {int(newer[1])}; use a newer verify.py")
+        where = "manifest.json"
         if b'"kind":"batch","logs":' in raw:
             raise UnusableError("a batch, not a pack: give it to a hub, or to evidenced import")
-        need(raw[-1:] == b"\n", MANIFEST, where, "a newline at its end")
-        self.manifest = manifest = document(raw[:-1], MANIFEST_SHAPE, MANIFEST, where, MANIFEST_NODES_MAX)
-        names = [each["name"] for each in manifest["members"]]
-        self.hold(PER_MEMBER * len(names))
-        for name in names:
-            allowed = MEMBER_NAME.fullmatch(name) and not {"", ".", ".."} & set(name.split("/"))
-            need(allowed or name == "README.txt", CONTAINER, name, "an allowed name")
-        need(len({each.lower() for each in [*names, where]}) > len(names), CONTAINER, where, "names unique in any case")
-        self.report.period = (moment(manifest["period"]["since"]), moment(manifest["period"]["until"]))
-        need(self.report.period[0] < self.report.period[1], MANIFEST, where, "a period that begins before it ends")
+        self.manifest = manifest = manifest_of(self.report, raw, MANIFEST_SHAPE)
+        self.hold(PER_MEMBER * len(manifest["members"]))
         self.logs = {each["id"]: Log(number, each) for number, each in enumerate(manifest["logs"])}
         self.report.logs = list(self.logs.values())
         hosted = {log for host in manifest["hosts"] for log in host["logs"]} == self.logs.keys()
         need(hosted and len(self.logs) == len(manifest["logs"]), MANIFEST, where, "each log once, and with its host")
         for log in self.report.logs:
             need(log.first + log.count <= log.size, MANIFEST, log.id, "a main range within the log")
-
     def read_member(self, member: Member, before: tuple[int, int, int]) -> tuple[int, int, int]:
         """Check one member; return its place in the layout, which must not lie before the last one's."""
         matches = ((area, each.fullmatch(member.name)) for area, each in enumerate(AREAS))
@@ -811,7 +768,6 @@ class Inspection:
             reads = (self.read_key, self.read_note, self.read_leaves, self.read_entries)
             reads[PARTS.index(part)](log, found[part], member)
         return place
-
     def read_key(self, log: Log, form: str, member: Member) -> None:
         """Check one form of a log's key: the PEM comes first, the others must be the same key."""
         raw, where = member.whole(SMALL_MAX), member.name
@@ -831,7 +787,6 @@ class Inspection:
             log.protection = document(raw[:-1], {"protection": ("file", "sealed", "memory")}, KEYS, where)["protection"]
         else:
             need(re.fullmatch(key_text(form, log), raw), KEYS, where, "the log's key and nothing else")
-
     def read_note(self, log: Log, form: str, member: Member) -> None:
         """Check the checkpoint, or another form of its text and signature."""
         raw, where = member.whole(SMALL_MAX), member.name
@@ -850,7 +805,6 @@ class Inspection:
         elif form in (".txt", ".sig"):
             same = raw == (log.note.text if form == ".txt" else log.signature)
         need(same, CHECKPOINT, where, "the same text, validly signed by the log's key")
-
     def read_leaves(self, log: Log, form: str, member: Member) -> None:
         """Check that the leaf hashes give the signed root."""
         log.seen.append(form)
@@ -858,7 +812,6 @@ class Inspection:
         self.hold(member.size)
         log.leaves = member.whole(MEMBER_MAX)
         need(root_of(log.leaves, log.size) == log.note.root, TREE, member.name, "the root that the checkpoint signs")
-
     def read_entries(self, log: Log, number: str, member: Member) -> None:
         """Check a bundle of envelopes, one a line."""
         bundle, where = f"{log.bundles:03d}", member.name
@@ -869,7 +822,6 @@ class Inspection:
             need(count <= BUNDLE, ENTRIES, where, f"at most {BUNDLE} entries", "more")
             self.read_envelope(log, line, f"{where} line {count}")
         need(log.entries > (log.bundles - 1) * BUNDLE, ENTRIES, where, "entries", "none")
-
     def read_envelope(self, log: Log, line: bytes, where: str) -> None:
         """Check one envelope: the bytes first, then what they say, then their place in the tree."""
         envelope = document(line, ENVELOPE_SHAPE, ENTRIES, where)
@@ -897,7 +849,6 @@ class Inspection:
         entry = Entry(log=log, sequence=sequence, where=where, group=group, subjects=subjects)
         entry.in_main, entry.wall = 0 <= sequence - log.first < log.count, moment(predicate["clock"]["wall"])
         self.take_statement(entry, predicate)
-
     def take_statement(self, entry: Entry, predicate: dict[str, Any]) -> None:
         """Take over from a signed statement what later checks need."""
         if entry.in_main:
@@ -913,7 +864,6 @@ class Inspection:
         host.snapshots += entry.in_main and self.report.period[0] <= entry.wall < self.report.period[1]
         subjects = sorted(name for table in predicate["tables"] for name in self.take_table(entry, host, table))
         need(subjects == list(entry.subjects), ENTRIES, entry.where, f"the subjects {subjects}", list(entry.subjects))
-
     def take_table(self, entry: Entry, host: Host, table: dict[str, Any]) -> list[str]:
         """Take over what a snapshot says of one table; return the subjects that it must have."""
         name, coverage, header = table["name"], table["coverage"], table["header"]
@@ -939,7 +889,6 @@ class Inspection:
             if last[0] <= entry.wall <= self.report.period[0]:
                 self.last_before[entry.group, name] = (entry.wall, [digest for digest, _ in blobs])
         return list(roles)
-
     def take_event(self, entry: Entry, host: Host, event: dict[str, Any]) -> None:
         """Take over an event; the one that opens a log and the one that closes it have their places."""
         kind, absence, log, where = event["kind"], event["absence"], entry.log, entry.where
@@ -955,7 +904,6 @@ class Inspection:
         if kind == "key-rotated":
             need(entry.sequence == log.size - 1, CHAIN, where, "nothing behind the entry that closes a log", "entries")
             log.rotated, log.rotated_at = event, entry.wall
-
     def name_blob(self, digest: bytes, role: tuple[Any, ...], required: bool) -> None:
         """Remember that an entry names a blob, as what, and whether the pack must hold it."""
         known = self.named.get(digest, (False,))
@@ -963,7 +911,6 @@ class Inspection:
             self.hold(PER_NAME)
             known = (*known, role)
         self.named[digest] = (known[0] or required, *known[1:])
-
     def after_logs(self) -> None:
         """Check what can be said once all entries were met."""
         for log in self.report.logs:
@@ -978,7 +925,6 @@ class Inspection:
             self.named[digest] = (True, *self.named[digest][1:])
         self.report.entries, self.report.hosts = entries, list(self.hosts.values())
         self.report.passed(KEYS, CHECKPOINT, TREE, ENTRIES)
-
     def read_blobs(self, member: Member) -> None:
         """Check a member of blobs, record by record, each inflated no further than its stated length."""
         number, count = f"blobs/{self.blob_members:02d}", 0
@@ -999,7 +945,6 @@ class Inspection:
             self.last_digest, count = digest, count + 1
         need(count and (count == 1 or member.size <= BLOB_MEMBER_MAX), BLOBS, member.name, "one blob, or 32 MiB", count)
         self.report.blobs += count
-
     def read_blob(self, digest: str, roles: tuple[tuple[Any, ...], ...], chunks: Iterable[bytes]) -> None:
         """Check the lines of one blob in every role in which entries name it."""
         where, kinds, before, value, count = f"blob {digest}", {role[0] for role in roles}, b"", None, 0
@@ -1028,7 +973,6 @@ class Inspection:
                 self.take_header(digest, document(before, HEADER_SHAPE, ROWS, where), further)
             elif kind == "event" and further[0] in DETAILS:
                 self.take_gone(document(before, DETAILS[further[0]], ROWS, where), further[1], where)
-
     def take_gone(self, details: Any, blobs: int, where: str) -> None:
         """Remember what an event names as pruned or lost; what a finding of damage counts as 0 was made again."""
         lost = {each for found in details.get("findings", ()) if found["count"] for each in found["names"]}
@@ -1038,7 +982,6 @@ class Inspection:
         self.hold(sum(PER_PRUNED + len(each) for each in lost | pruned))
         self.lost |= lost
         self.pruned |= pruned
-
     def merge_columns(self, header: str, columns: dict[str, dict[int, str]], where: str) -> None:
         """Remember which types the fields of rows have; their header may come later in the pack."""
         self.hold(0 if header in self.columns else PER_COLUMN * len(columns))
@@ -1046,7 +989,6 @@ class Inspection:
         need(known.keys() == columns.keys(), ROWS, where, "the fields of other rows with its header", list(columns))
         for name, types_met in columns.items():
             known[name] = {**types_met, **known[name]}
-
     def take_header(self, digest: str, value: Any, expected: list[Any]) -> None:
         """Check a header and remember which types each of its fields may have."""
         where, allowed = f"header {digest}", {each["name"]: TYPES.get(each["type"], 0) for each in value["fields"]}
@@ -1056,7 +998,6 @@ class Inspection:
         self.hold(PER_COLUMN * len(allowed))
         nullable = {each["name"] for each in value["fields"] if each["nullable"]}
         self.headers[digest] = {name: bits | NULL * (name in nullable) for name, bits in allowed.items()}
-
     def after_blobs(self) -> None:
         """Check rows against headers, and that nothing is missing that nobody pruned."""
         stated, found = self.manifest["counts"]["blobs"], self.report.blobs
@@ -1146,7 +1087,6 @@ def inflated(member: Member, left: int, length: int, digest: str) -> Iterator[by
         yield piece
     need(engine.eof and not engine.unused_data and not left, BLOBS, where, "zlib data of its length", "more or less")
     need((total, whole.hexdigest()) == (length, digest), BLOBS, where, f"{length} bytes of this SHA-256")
-
 # --- logs that follow each other, and whose key is whose --------------------------------------------------------------
 def check_chain(report: Report) -> list[tuple[Log, Log]]:
     """Check how logs follow each other; return which log vouches for which.
@@ -1177,7 +1117,6 @@ def check_chain(report: Report) -> list[tuple[Log, Log]]:
             report.problem(INCOMPLETE, CHAIN, text)
     report.passed(CHAIN)
     return vouches
-
 def check_opening(report: Report, log: Log) -> Log | None:
     """Check the entry that opens a log; return the earlier log that it proves, if that is in the pack."""
     previous, why = log.opened["previous"], log.opened["why"]
@@ -1203,7 +1142,6 @@ def check_opening(report: Report, log: Log) -> Log | None:
             need(new == log.key.fingerprint, CHAIN, log.id, f"the key {new}", log.key.fingerprint)
             report.remarks.append(f"  Key rotated at {utc(older.rotated_at)}: log {older.id} is followed by {log.id}")
     return older
-
 def trusted_from(report: Report, vouches: list[tuple[Log, Log]], start: list[Log]) -> set[int]:
     """Return the numbers of all logs that those at `start` vouch for, directly or through others."""
     found: set[int] = set()
@@ -1214,7 +1152,6 @@ def trusted_from(report: Report, vouches: list[tuple[Log, Log]], start: list[Log
             start += [to for by, to in vouches if by is log]
             start += [other for other in report.logs if other.key.raw == log.key.raw]  # one key, several epochs
     return found
-
 def compare_keys(report: Report, vouches: list[tuple[Log, Log]], given: tuple[str, ...]) -> None:
     """Compare the logs' keys with the given ones, following rotations; without one, say what to compare."""
     matching = [log for log in report.logs if log.key.fingerprint in given]
@@ -1228,11 +1165,9 @@ def compare_keys(report: Report, vouches: list[tuple[Log, Log]], given: tuple[st
             report.keys.append((log.key.fingerprint, False))
             known |= trusted_from(report, vouches, [log])
     report.passed(*([KEY] if given else []))
-
 # --- completeness -----------------------------------------------------------------------------------------------------
 EXPLAINS = ("host-off", "agent-off", "suspended", "disk-full")
 Spans = List[Tuple[int, int]]
-
 def check_cover(report: Report, options: Options) -> tuple[int, int]:
     """Check that the pack holds the period and host asked for; return the period that is judged."""
     start, end = report.period
@@ -1252,7 +1187,6 @@ def check_cover(report: Report, options: Options) -> tuple[int, int]:
             report.problem(INCOMPLETE, COVER, text)
     report.passed(COVER)
     return since, until
-
 def check_schedule(report: Report, options: Options, since: int, until: int) -> None:
     """Check that each table of each host was read as promised; an image is judged only if it is asked for."""
     judged = [host for host in report.hosts if host.observed == "live" and host.readings]
@@ -1278,7 +1212,6 @@ def check_schedule(report: Report, options: Options, since: int, until: int) -> 
             if "schedule" in options.require:
                 report.problem(INCOMPLETE, SCHEDULE, f"a schedule was required; {text}")
     report.passed(SCHEDULE)
-
 def judge(readings: Spans, since: int, until: int, absences: Spans) -> tuple[list[str], bool]:
     """Return when the last reading was older than twice the promised interval, and whether one promised nothing."""
     late: list[str] = []
@@ -1297,7 +1230,6 @@ def judge(readings: Spans, since: int, until: int, absences: Spans) -> tuple[lis
         if promised != BY_HAND and (end - wall - covered(absences, wall, end)) // 1000 > 2 * promised:
             late.append(f"not read from {utc(wall)} to {utc(end)}, later than promised and not explained")
     return late, by_hand
-
 def covered(stretches: Spans, since: int, until: int) -> int:
     """Return how much of a period lies in stretches, which are sorted and may overlap."""
     total = 0
@@ -1305,12 +1237,10 @@ def covered(stretches: Spans, since: int, until: int) -> int:
         total += max(0, min(end, until) - max(start, since))
         since = max(since, min(end, until))
     return total
-
 def listed(names: list[str]) -> str:
     """Return some names of tables, and how many more there are."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004
     return f"table{'s' * (len(names) > 1)} {', '.join(names[:5])}{more}"
-
 # --- time, and other copies of a log ----------------------------------------------------------------------------------
 def check_time(report: Report, options: Options) -> None:
     """Say who besides the host vouches for time, and whether those who were required do."""
@@ -1329,42 +1259,100 @@ def check_time(report: Report, options: Options) -> None:
     report.remarks.append("! No timestamp of an authority (RFC 3161): this format holds none")
     if "timestamp" in options.require:
         report.problem(UNWITNESSED, WITNESS, "a timestamp was required; this format holds none")
-
 def check_views(reports: list[Report]) -> None:
     """Check that packs given together show one and the same log, and that witnesses saw it only grow."""
-    usable = [report for report in reports if report.code not in (TAMPERED, UNUSABLE)]
-    pairs = itertools.combinations([(report, log) for report in usable for log in report.logs], 2)
-    for (other_report, other), (report, log) in (pair for pair in pairs if pair[0][1].origin == pair[1][1].origin):
+    packs = [pack for report in reports for pack in (report, *(report.fleet or ()))]
+    alike: dict[str, list[tuple[Report, Log]]] = {}  # by origin
+    for pack in (pack for pack in packs if pack.code not in (TAMPERED, UNUSABLE)):
+        for log in pack.logs:
+            alike.setdefault(log.origin, []).append((pack, log))
+    pairs = (pair for group in alike.values() for pair in itertools.combinations(group, 2))
+    for (other_report, other), (report, log) in pairs:
         small, large = sorted((log, other), key=lambda each: each.size)
         where = f"log {log.id} of size {log.size}, and of size {other.size} in {shown(other_report.path)}"
-        if root_of(large.leaves, small.size) != small.note.root:
+        if not large.leaves:
+            report.problem(INCOMPLETE, VIEW, f"not compared, as memory was short; take the host packs out: {where}")
+        elif root_of(large.leaves, small.size) != small.note.root:
             report.problem(TAMPERED, VIEW, f"split view: {where}: these are not one log")
         shrunk = any(later > dict(large.cosigned).get(name, later) for name, later in small.cosigned)
         if small.size < large.size and shrunk:
             report.problem(TAMPERED, VIEW, f"a witness saw the log shrink: {where}")
-    for report in reports if len(reports) > 1 else ():
+    for report in packs if len(packs) > 1 else ():
         report.passed(VIEW)
-
 # --- all of it --------------------------------------------------------------------------------------------------------
-def verify(path: str, options: Options) -> Report:
-    """Return what was checked in one pack and what was found; nothing is raised for what is wrong with it."""
-    report = Report(path)
-    try:
-        if os.path.isdir(path):
-            Inspection(report, options.witnesses).run(FolderPack(path))
-        else:
-            with open(path, "rb") as raw:
-                Inspection(report, options.witnesses).run(TarPack(raw))
-        compare_keys(report, check_chain(report), options.fingerprints)
+def inspect(report: Report, pack: TarPack | FolderPack, options: Options) -> None:
+    """Check one pack, or a fleet pack and each pack in it."""
+    members, raw = opened(pack)
+    if b'"kind":"fleet","members":' in raw and not report.name:
+        check_fleet(report, (pack, members, raw), options)
+        return
+    Inspection(report, options.witnesses).run(pack, members, raw)
+    compare_keys(report, check_chain(report), options.fingerprints)
+    if options.host is None or not report.name or any(options.host in host.names for host in report.hosts):
         since, until = report.period = check_cover(report, options)
         check_schedule(report, options, since, until)
-        check_time(report, options)
+    check_time(report, options)
+Opened = Tuple[Any, Any, bytes]  # a pack, its members behind the manifest, and that
+
+def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
+    """Check each host's pack in a fleet pack by the rules for packs, and that none is missing."""
+    pack, members, raw = fleet_pack
+    pack.member_max, pack.total_max, report.fleet, held = TOTAL_MAX, FLEET_MAX, [], 0
+    fleet = manifest_of(report, raw, FLEET_SHAPE)
+    index = {each["member"]: each for each in fleet["hosts"]}
+    there = [each["name"] for each in fleet["members"] if each["name"].startswith("hosts/")]
+    counts = {"hosts": len(there), "missing": len(fleet["missing"])}
+    need([*index] == there and fleet["counts"] == counts, MANIFEST, "manifest.json", "an index of the packs in it")
+    since, until = (given if mine is None else mine for mine, given in zip((asked.since, asked.until), report.period))
+    options = Options(asked.fingerprints, asked.host, since, until, asked.require, asked.witnesses)
+    for member in listed_members(report, pack, members, fleet["members"]):
+        if member.name in index:
+            told, tar = index[member.name], TarPack(member, hashlib.sha256())
+            inner = Report(f"{report.path}:{member.name}", name=told["name"])
+            report.fleet.append(inner)
+            with noted(inner):
+                inspect(inner, tar, options)
+                same = tar.hash.hexdigest() == told["tar_sha256"]
+                need(same, MANIFEST, member.name, f"a tar of SHA-256 {told['tar_sha256']}", tar.hash.hexdigest())
+            held = forget(inner, held)
+    for each in fleet["missing"]:
+        last = f"its last evidence is of {each['last']}" if each["last"] else "it never sent any"
+        report.problem(INCOMPLETE, COVER, f"host {shown(each['name'])} was expected, and is missing or stopped: {last}")
+    if asked.host not in (None, *(name for inner in report.fleet for host in inner.hosts for name in host.names)):
+        report.problem(INCOMPLETE, COVER, f"host {shown(asked.host)} is not in the pack")
+    report.passed(CONTAINER, MANIFEST, COVER)
+
+def forget(inner: Report, held: int) -> int:
+    """Forget what is not needed of a host's pack any more, and return how much memory is held for all of them."""
+    inner.members, held = [], held + PER_NAME * (len(inner.problems) + len(inner.remarks))
+    for host in inner.hosts:
+        host.readings = {name: [] for name in host.readings}
+        held += PER_NAME * len(host.readings) + PER_ENTRY * len(host.absences)
+    for log in inner.logs:
+        log.leaves = log.leaves if held < HELD_MAX // 2 else b""
+        held += PER_TABLE + len(log.leaves)
+    if held > HELD_MAX:
+        raise UnusableError("expected a fleet pack that fits into memory, found more; take the host packs out")
+    return held
+
+@contextlib.contextmanager
+def noted(report: Report) -> Iterator[None]:
+    """Write down what is wrong with a pack; nothing is raised for it."""
+    try:
+        yield
     except TamperedError as error:
         report.problem(TAMPERED, error.check, str(error))
     except UnusableError as error:
         report.unusable = str(error)
     except OSError as error:
         report.unusable = f"expected a pack that can be read, found: {error.strerror or 'an error'}"
+
+def verify(path: str, options: Options) -> Report:
+    """Return what was checked in one pack and what was found; nothing is raised for what is wrong with it."""
+    report = Report(path)
+    with noted(report), contextlib.ExitStack() as stack:
+        folder = os.path.isdir(path)
+        inspect(report, FolderPack(path) if folder else TarPack(stack.enter_context(open(path, "rb"))), options)
     return report
 
 def page(report: Report) -> list[str]:
@@ -1375,6 +1363,8 @@ def page(report: Report) -> list[str]:
     if tampered:
         held = ", ".join(map(str, sorted(report.checks))) or "none"
         return [*tampered, f"  Checks that were made and held: {held} of 1 to {len(CHECKS)} (--json names them)"]
+    if report.fleet is not None:
+        return fleet_page(report, report.fleet)
     every = "The other" if any(log.missing for log in report.logs) else "All"
     result = ["✓ Signature valid (Ed25519)", f"✓ {every} {report.entries} entries intact"] if report.entries else []
     incomplete = any(code == INCOMPLETE for code, _, _ in report.problems)
@@ -1398,6 +1388,21 @@ def page(report: Report) -> list[str]:
     kept = ", ".join(sorted({log.protection for log in report.logs}))
     return [*result, f"  Private key kept in: {kept} (as the host says)", *NOT_PROVED]
 
+def fleet_page(report: Report, packs: list[Report]) -> list[str]:
+    """Return what people read of a fleet pack: who is missing, then a line for each host, the worst first."""
+    sound = sum(not each.code for each in packs)
+    result = [f"{'✓' if sound == len(packs) else '✗'} Host packs that are valid and complete: {sound} of {len(packs)}"]
+    mark = "✗ Incomplete period" if report.code == INCOMPLETE else "✓ Period"
+    result.append(f"{mark}: {period_text(*report.period)}")
+    result += [f"✗ Missing: {text}" for _, _, text in sorted(report.problems)]
+    for each in sorted(packs, key=lambda pack: (not pack.code, pack.code, pack.name)):
+        lines = [each.unusable] if each.unusable else [text for _, _, text in sorted(each.problems)]
+        keys = ", ".join(f"{mark} {'compared' if compared else 'not compared'}" for mark, compared in each.keys)
+        what = f"exit {each.code}: {lines[0]}" if lines else f"all {each.entries} entries intact; key {keys}"
+        result.append(f"{'✗' if each.code else '✓'} {shown(each.name)}: {what}")
+    return [*result, "  More on one host: take its pack out and verify it, or --json", NOT_PROVED[0], NOT_PROVED[1],
+            "Not signed: the index of this file, and who was expected; what is signed is in the host packs."]
+
 def as_json(report: Report) -> str:
     """Return one pack's result as one line of JSON."""
     results = {**dict.fromkeys(report.checks, "held"), **dict.fromkeys(report.failed, "failed")}
@@ -1420,13 +1425,11 @@ def write(stdout: TextIO, text: list[str]) -> None:
     if len(text) > OUTPUT_LINES_MAX:
         text = [*text[: OUTPUT_LINES_MAX - 1], f"  ... and {len(text) - OUTPUT_LINES_MAX + 1} more lines"]
     stdout.writelines(line[:OUTPUT_COLUMNS_MAX] + "\n" for line in text)
-
 # --- the command line -------------------------------------------------------------------------------------------------
 def text_of(path: str) -> str:
     """Return the text of a file that should hold keys."""
     with open(path, "rb") as stream:
         return stream.read(64 * 1024).decode("utf-8")
-
 def witnesses_of(arguments: list[str]) -> WitnessKeys:
     """Return the witness keys that --witness gives: verifier keys, or files of them."""
     found: dict[tuple[str, bytes], Key] = {}
@@ -1437,13 +1440,11 @@ def witnesses_of(arguments: list[str]) -> WitnessKeys:
                 if found.setdefault((name, note_key_id(name, WITNESS_KEY, key.raw)), key).raw != key.raw:
                     raise ValueError("two keys of one name and key id")
     return found
-
 def limit_of(text: str | None, days: int) -> int | None:
     """Return --since or --until in milliseconds; a date as --until means the end of that day."""
     if text is None:
         return None
     return moment(text) if "T" in text else moment(f"{text}T00:00:00Z") + days * DAY_MS
-
 def options_of(argv: list[str], program: str) -> tuple[argparse.Namespace, Options]:
     """Return the arguments and what they ask for; what is wrong with them ends in SystemExit(2)."""
     about = (__doc__ or "\n\n\n\n").split("\n\n")  # none with -OO
@@ -1469,7 +1470,6 @@ def options_of(argv: list[str], program: str) -> tuple[argparse.Namespace, Optio
     except (ValueError, OSError) as error:
         parser.error(f"{what}, found {(getattr(error, 'strerror', None) or 'something else').lower()}")
     return given, Options(keys, given.host, since, until, tuple(given.require), witnesses)
-
 def main(argv: list[str], stdout: TextIO, program: str = "verify.py") -> int:
     """Verify the packs that the arguments name, print what was found, and return the exit code."""
     try:
@@ -1479,12 +1479,12 @@ def main(argv: list[str], stdout: TextIO, program: str = "verify.py") -> int:
     reports = [verify(path, options) for path in given.files]
     check_views(reports)
     if given.json:
-        stdout.write("".join(as_json(report) + "\n" for report in reports))
+        packs = (pack for report in reports for pack in (report, *(report.fleet or ())))
+        stdout.write("".join(as_json(pack) + "\n" for pack in packs))
     else:
         heads = [[f"{shown(report.path)}:"] if len(reports) > 1 else [] for report in reports]
         write(stdout, [line for head, report in zip(heads, reports) for line in [*head, *page(report)]])
     return min((report.code for report in reports if report.code), default=OK)
-
 def run() -> NoReturn:
     """Leave with the exit code of `main`; what goes wrong here is 2, and never 1, which would mean tampered."""
     try:

@@ -167,7 +167,7 @@ def _missing(
     end = min(period.until, now).timestamp() - STOPPED_S
     last: dict[str, str | None] = {}
     for each in states:
-        if each.expected and (each.enrolled is None or each.enrolled < period.until.timestamp()):
+        if each.listed or (each.expected and (each.enrolled or 0) < period.until.timestamp()):
             last[each.name] = max(filter(None, (last.get(each.name), each.last_wall)), default=None)
     return [
         {"last": wall, "name": name}

@@ -24,6 +24,8 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     expected: bool
     """Whether it should report: it is on the list or, if there is none, it is enrolled."""
+    listed: bool = False
+    """Whether it is on the list."""
     host: int | None = None
     """None if it is on the list only."""
     fingerprint: str | None = None
@@ -88,10 +90,11 @@ def hosts(database: Database, now: int, silent_s: int = SILENT_S) -> list[HostSt
             HostState(
                 state=state,
                 expected=not listed or row["name"] in listed,
+                listed=row["name"] in listed,
                 fingerprint=None if key is None else PublicKey(key["raw"]).fingerprint,
                 **dict(row),
             )
         )
     absent = listed - {each.name for each in found}
-    found += [HostState(name=name, state="never", expected=True) for name in absent]
+    found += [HostState(name=name, state="never", expected=True, listed=True) for name in absent]
     return sorted(found, key=lambda each: (each.name, each.host or 0))

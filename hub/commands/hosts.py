@@ -15,8 +15,8 @@ from hub.terminal import columns, instant, printable
 
 EPILOG = """\
 SEEN is when the hub took the last batch; LAST is the host's own clock in its newest entry. GAPS counts signed events
-that tell of an absence or damage, BLOBS what was named and has not come. Exit 3 if an expected host is silent or never came,
-or if a log was forked."""
+that tell of an absence or damage, BLOBS what was named and has not come. Exit 3 if an expected host is silent or never
+came, or if a log was forked."""
 _HEAD = ("HOST", "STATE", "SEEN", "LAST", "LOGS", "ENTRIES", "GAPS", "BLOBS", "FORKS", "KEY")
 _HOUR_S = 3600
 

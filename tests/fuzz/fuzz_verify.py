@@ -27,11 +27,7 @@ def judged(data: bytes) -> verify.Report:
     """Return the script's report on bytes, as `verify` makes it on a file."""
     report = verify.Report("")
     try:
-        verify.Inspection(report, {}).run(verify.TarPack(io.BytesIO(data)))
-        verify.compare_keys(report, verify.check_chain(report), ())
-        since, until = verify.check_cover(report, OPTIONS)
-        verify.check_schedule(report, OPTIONS, since, until)
-        verify.check_time(report, OPTIONS)
+        verify.inspect(report, verify.TarPack(io.BytesIO(data)), OPTIONS)
     except verify.TamperedError as error:
         report.problem(verify.TAMPERED, error.check, str(error))
     except verify.UnusableError as error:

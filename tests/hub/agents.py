@@ -59,16 +59,16 @@ class Agent:
     def log(self) -> Log:
         return self.store.last
 
-    def wall(self) -> str:
-        self._minute += 1
+    def wall(self, minutes: int = 1) -> str:
+        self._minute += minutes
         return f"2026-01-{1 + self._minute // 1440:02d}T{self._minute // 60 % 24:02d}:{self._minute % 60:02d}:00.000Z"
 
-    def append(self, count: int = 1, *, rows: int | None = None) -> None:
-        """Append snapshots; with `rows` each has other rows than the one before."""
+    def append(self, count: int = 1, *, rows: int | None = None, every: int = 1) -> None:
+        """Append snapshots, so many minutes apart; with `rows` each has other rows than the one before."""
         for at in range(count):
             uid = f"{rows * 1000 + at}" if rows is not None else "1"
             data = b'{"name":"daemon","uid":%s}\n{"name":"root","uid":0}\n' % uid.encode()
-            self.store.snapshot([users(rows=data)], self.wall(), observation(name=self.name))
+            self.store.snapshot([users(rows=data)], self.wall(every), observation(name=self.name))
 
     def new_epoch(self, why: str = "restored") -> None:
         """Open the next log of the same key."""

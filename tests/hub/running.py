@@ -29,7 +29,7 @@ class Answer:
     """What came back."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
     @property
@@ -118,7 +118,7 @@ class RunningHub:
             try:
                 while part := connection.recv(65536):
                     parts.append(part)
-            except (ConnectionResetError, socket.timeout):
+            except (ConnectionResetError, TimeoutError):
                 pass
         return b"".join(parts)
 

@@ -297,7 +297,7 @@ def test_a_link_in_the_place_of_a_listed_file_is_not_followed_even_if_it_appears
     _link(folder)
     report = verify.Report(str(folder))
     with pytest.raises(OSError, match="symbolic"):
-        verify.Inspection(report, {}).run(pack)
+        verify.inspect(report, pack, verify.Options())
 
 
 @pytest.mark.parametrize("compress", [False, True])

@@ -1,0 +1,251 @@
+"""A fleet pack: what the hub writes is what verify.py checks in one run, host by host."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from evidence import pack_tar, verify
+from hub import presence
+from hub.blob_files import BlobFiles
+from hub.fleet import FleetSummary, Period, write
+from hub.folder import visiting
+from tests.hub.agents import Agent
+from tests.hub.running import RunningHub
+
+PERIOD = Period(datetime(2026, 1, 2, tzinfo=timezone.utc), datetime(2026, 1, 3, tzinfo=timezone.utc), "ACME")
+NOW = datetime(2026, 2, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """Return a hub with three hosts, of which two sent entries of the day and one rotated its key."""
+    folder = tmp_path_factory.mktemp("fleet")
+    hub = RunningHub(folder / "data").start()
+    for seed, name in ((1, "web-1.example"), (2, "Web 2/ü"), (3, "idle.example")):
+        agent = Agent(seed, name)
+        assert hub.enrol(agent).status == 201
+        if seed < 3:
+            fill(agent)
+            assert hub.send(agent.batch(folder)).status == 200
+    yield hub
+    hub.stop()
+
+
+def fill(agent: Agent) -> None:
+    """Append a reading every half hour, from before the first day of the period to behind it."""
+    agent.append(3 * 24 * 60 // 30, every=30)
+
+
+@contextmanager
+def written(hub: RunningHub, path: Path, *expected: str) -> Iterator[FleetSummary]:
+    with visiting(str(hub.data)) as folder, closing(BlobFiles(folder.blobs)) as blobs:
+        presence.expect(folder.database, expected)
+        yield write(folder.database, blobs, str(path), PERIOD, NOW, overwrite=True)
+
+
+def verdict(path: Path, *options: str) -> tuple[int, str]:
+    out = io.StringIO()
+    code = verify.main([str(path), *options], out)
+    return code, out.getvalue()
+
+
+def test_a_fleet_pack_is_checked_in_one_run(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example", "Web 2/ü") as summary:
+        assert [each.name for each in summary.packs] == ["Web 2/ü", "web-1.example"]
+    code, text = verdict(path)
+    assert code == 0, text
+    assert "✓ Host packs that are valid and complete: 2 of 2" in text
+    assert "✓ web-1.example: all 51 entries intact; key SHA256:" in text
+    with tarfile.open(path) as tar:
+        assert tar.getnames()[:3] == ["manifest.json", "hosts/web-2.tar.gz", "hosts/web-1.example.tar.gz"]
+
+
+def test_hosts_that_were_expected_and_are_missing_are_named(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example", "idle.example", "never.example") as summary:
+        assert summary.missing == [{"last": None, "name": "idle.example"}, {"last": None, "name": "never.example"}]
+    code, text = verdict(path)
+    assert code == 3
+    assert "✗ Missing: host never.example was expected, and is missing or stopped: it never sent any" in text
+    assert "✓ web-1.example: all" in text
+
+
+def test_without_a_list_hosts_are_expected_from_their_enrolment_on(fleet: RunningHub, tmp_path: Path) -> None:
+    with visiting(str(fleet.data)) as folder, folder.database.transaction() as connection:
+        connection.execute("UPDATE hosts SET enrolled = ?", (PERIOD.until.timestamp(),))
+    with written(fleet, tmp_path / "fleet.tar") as summary:
+        assert summary.missing == []
+    with visiting(str(fleet.data)) as folder, folder.database.transaction() as connection:
+        connection.execute("UPDATE hosts SET enrolled = ?", (PERIOD.since.timestamp(),))
+    with written(fleet, tmp_path / "fleet.tar") as summary:
+        assert summary.missing == [{"last": None, "name": "idle.example"}]
+
+
+def test_equal_stores_give_equal_tar_streams(fleet: RunningHub, tmp_path: Path) -> None:
+    with written(fleet, tmp_path / "one.tar") as one, written(fleet, tmp_path / "two.tar.gz") as two:
+        assert one.tar_sha256 == two.tar_sha256
+    assert verdict(tmp_path / "one.tar")[1] == verdict(tmp_path / "two.tar.gz")[1]
+
+
+def test_a_folder_with_the_same_files_is_a_fleet_pack_too(fleet: RunningHub, tmp_path: Path) -> None:
+    with written(fleet, tmp_path / "fleet.tar", "web-1.example"):
+        pass
+    with tarfile.open(tmp_path / "fleet.tar") as tar:
+        tar.extractall(tmp_path / "folder", filter="data")
+    assert verdict(tmp_path / "folder")[0] == 0
+
+
+def test_one_host_of_the_fleet_can_be_asked_for(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    assert verdict(path, "--host", "web-1.example")[0] == 0
+    code, text = verdict(path, "--host", "other.example")
+    assert code == 3
+    assert "host other.example is not in the pack" in text
+
+
+def test_a_period_that_the_fleet_does_not_cover_is_incomplete(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    assert verdict(path, "--since", "2026-01-02", "--until", "2026-01-05")[0] == 3
+
+
+def test_the_keys_of_the_fleet_are_compared(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    keys = [Agent(seed).key.public.fingerprint for seed in (1, 2)]
+    code, text = verdict(path, "--key", keys[0], "--key", keys[1])
+    assert code == 0, text
+    assert verdict(path, "--key", keys[0])[0] == 1  # the other host is signed by a key that was not given
+
+
+def test_each_pack_has_a_line_of_json(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    lines = [json.loads(line) for line in verdict(path, "--json")[1].splitlines()]
+    assert [each["exit"] for each in lines] == [0, 0, 0]
+    assert lines[1]["file"] == f"{path}:hosts/web-2.tar.gz"
+
+
+def test_two_fleet_packs_of_a_hub_show_one_and_the_same_logs(fleet: RunningHub, tmp_path: Path) -> None:
+    with written(fleet, tmp_path / "one.tar", "web-1.example"), written(fleet, tmp_path / "two.tar", "web-1.example"):
+        pass
+    assert verdict(tmp_path / "one.tar", str(tmp_path / "two.tar"))[0] == 0
+
+
+class Fleet(NamedTuple):
+    """A fleet pack taken apart."""
+
+    manifest: dict[str, Any]
+    members: dict[str, bytes]
+
+
+def changed(path: Path, change: Callable[[Fleet], None]) -> Path:
+    """Return a fleet pack whose members a function has changed, with a manifest that fits them again."""
+    with tarfile.open(path) as tar:
+        members = {each.name: tar.extractfile(each).read() for each in tar}  # type: ignore[union-attr]
+    manifest = json.loads(members.pop("manifest.json"))
+    change(Fleet(manifest, members))
+    manifest["members"] = [
+        {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in members.items()
+    ]
+    out = io.BytesIO()
+    stream = pack_tar.TarStream(out.write, compressed=False)
+    raw = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    for name, data in {"manifest.json": raw, **members}.items():
+        stream.add(name, len(data), [data])
+    stream.close()
+    path = path.with_name("changed.tar")
+    path.write_bytes(out.getvalue())
+    return path
+
+
+def drop(fleet: Fleet) -> None:
+    del fleet.members["hosts/web-2.tar.gz"]
+
+
+def swap(fleet: Fleet) -> None:
+    names = [each for each in fleet.members if each.startswith("hosts/")]
+    fleet.members[names[0]], fleet.members[names[1]] = fleet.members[names[1]], fleet.members[names[0]]
+
+
+def flip(fleet: Fleet) -> None:
+    data = bytearray(fleet.members["hosts/web-2.tar.gz"])
+    data[len(data) // 2] ^= 1
+    fleet.members["hosts/web-2.tar.gz"] = bytes(data)
+
+
+def cut(fleet: Fleet) -> None:
+    fleet.members["hosts/web-2.tar.gz"] = fleet.members["hosts/web-2.tar.gz"][:-9]
+
+
+def lie(fleet: Fleet) -> None:
+    fleet.manifest["hosts"][0]["tar_sha256"] = "0" * 64
+
+
+def nest(fleet: Fleet) -> None:
+    out = io.BytesIO()
+    stream = pack_tar.TarStream(out.write, compressed=True)
+    raw = json.dumps(fleet.manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    stream.add("manifest.json", len(raw), [raw])
+    stream.close()
+    fleet.members["hosts/web-2.tar.gz"] = out.getvalue()
+
+
+def smuggle(fleet: Fleet) -> None:
+    fleet.members["hosts/zz.tar.gz"] = fleet.members["hosts/web-2.tar.gz"]
+
+
+def unnamed(fleet: Fleet) -> None:
+    fleet.manifest["hosts"][0]["name"] = ""
+
+
+def count(fleet: Fleet) -> None:
+    fleet.manifest["counts"]["missing"] = 7
+
+
+@pytest.mark.parametrize("attack", [drop, swap, flip, cut, lie, nest, smuggle, unnamed, count])
+def test_what_was_done_to_a_fleet_pack_is_found(
+    fleet: RunningHub, tmp_path: Path, attack: Callable[[Fleet], None]
+) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    assert verdict(changed(path, lambda _: None))[0] == 0
+    code, text = verdict(changed(path, attack))
+    assert code == 1, text
+
+
+def test_a_fleet_pack_that_was_cut_off_is_tampered_with(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    path.write_bytes(path.read_bytes()[:-5000])
+    assert verdict(path)[0] == 1
+
+
+def test_a_pack_within_the_fleet_stands_by_itself(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    with tarfile.open(path) as tar:
+        tar.extract("hosts/web-1.example.tar.gz", tmp_path, filter="data")
+    vkey = fleet.describe()["vkey"]
+    code, text = verdict(tmp_path / "hosts/web-1.example.tar.gz", "--require", "witness", "--witness", vkey)
+    assert code == 0, text
+    assert "✓ Witness hub.example saw" in text
