@@ -82,6 +82,24 @@ class BootedHost:
         """Return a property of a unit."""
         return self.ok("systemctl", "show", "--value", "-p", name, unit).strip()
 
+    def entries(self) -> list[dict[str, Any]]:
+        """Return all entries of the service's newest log, as `evidenced log --json` lists them."""
+        listed = self.run("evidenced", "log", "--json", "--last", "0")
+        return [json.loads(line) for line in listed.out.splitlines()]
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of all entries, in their order."""
+        return [each["kind"] for each in self.entries()]
+
+    def snapshots(self) -> list[int]:
+        """Return the numbers of the entries that are snapshots."""
+        return [each["sequence"] for each in self.entries() if each["kind"] == "snapshot"]
+
+    def statement(self, number: int) -> dict[str, Any]:
+        """Return the statement of an entry as it was signed."""
+        found: dict[str, Any] = json.loads(self.ok("evidenced", "log", "show", str(number), "--json"))
+        return found
+
     def reboot(self) -> None:
         """Reboot the host and wait until it is up again."""
         self._send({"exit": 0})
@@ -131,15 +149,15 @@ def booted(
     with console.open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0)
     host = BootedHost(process, console)
-    try:
-        host._answer(90)
-        yield host
-    finally:
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()  # the server leaves, and boot-host takes the host down
+    with process:
         try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.terminate()  # it tears the host down on SIGTERM, too
-            process.wait(30)
+            host._answer(90)
+            yield host
+        finally:
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # the server leaves, and boot-host takes the host down
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.terminate()  # it tears the host down on SIGTERM, too

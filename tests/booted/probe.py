@@ -111,7 +111,7 @@ def descriptor_of(pid: int) -> None:
 
 
 def handle(arguments: list[str]) -> dict[str, str]:
-    """Make a handle of a file (`make PATH`), or open one by it, on the file system of a folder (`open FOLDER HANDLE`)."""
+    """Make a handle of a file (`make PATH`), or open one by it on a folder's file system (`open FOLDER HANDLE`)."""
     act, place, *rest = arguments
     raw = ctypes.create_string_buffer(8 + HANDLE_BYTES)
     if act == "make":

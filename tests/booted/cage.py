@@ -1,0 +1,54 @@
+"""Runs the probe in the cage of a unit: a copy of the unit as it is installed, in which only what is run is another."""
+
+from __future__ import annotations
+
+import json
+
+from tests.booted.host import SEEN_AT, BootedHost
+
+INSTALLED = "/usr/lib/systemd/system"
+PROBE = ("/usr/bin/python3", "-IB", f"{SEEN_AT}/probe.py")
+OUTPUT = "/run/caged.json"
+FILE_READER = "CAP_DAC_READ_SEARCH"
+"""What a child that reads files has; the supervisor and the child that reads processes have one more."""
+
+INSTEAD = """
+[Unit]
+RefuseManualStart=no
+[Service]
+Type=oneshot
+NotifyAccess=none
+ExecStart=
+ExecStart={program}
+ExecReload=
+Restart=no
+WatchdogSec=0
+RuntimeMaxSec=infinity
+StandardOutput=truncate:{output}
+StandardError=journal
+"""
+
+
+def caged(host: BootedHost, unit: str, *program: str, capabilities: str | None = None) -> str:
+    """Run a program as a unit's own and return what it printed; `capabilities` are less than the unit's, if given."""
+    host.ok("cp", f"{INSTALLED}/{unit}.service", "/run/systemd/system/caged.service")
+    instead = INSTEAD.format(program=" ".join(program), output=OUTPUT)
+    if capabilities is not None:
+        instead += f"AmbientCapabilities=\nAmbientCapabilities={capabilities}\n"
+    host.write("/run/systemd/system/caged.service.d/instead.conf", instead)
+    host.ok("systemctl", "daemon-reload")
+    started = host.run("systemctl", "start", "caged.service", timeout_s=120)
+    assert started.code == 0, f"{started.err}\n{host.journal()}"
+    return host.ok("cat", OUTPUT)
+
+
+def tried(host: BootedHost, unit: str, *words: str, capabilities: str | None = None) -> dict[str, str]:
+    """Return how each try of the probe ended in a unit's cage."""
+    found: dict[str, str] = json.loads(caged(host, unit, *PROBE, *words, capabilities=capabilities))
+    return found
+
+
+def tried_by_root(host: BootedHost, *words: str) -> dict[str, str]:
+    """Return how each try ended for root outside of any cage: what is refused inside must be possible here."""
+    found: dict[str, str] = json.loads(host.ok(*PROBE, *words))
+    return found

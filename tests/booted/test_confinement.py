@@ -1,0 +1,144 @@
+"""Each part of the service tries what it must not be able to do; root, outside, shows that the tries are real."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.booted.cage import FILE_READER, tried, tried_by_root
+from tests.booted.host import BootedHost
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.needs_program("mmdebstrap"), pytest.mark.slow]
+
+COLLECTOR, SIGNER, UPLOADER = "evidenced", "evidenced-sign", "evidenced-upload"
+STATE = "/var/lib/evidenced"
+REFUSED = {"EACCES", "EPERM"}
+HIDDEN = {*REFUSED, "ENOENT"}
+RECORD = ("evidenced", "record", "backup-run", "--field", "job=nightly", "--field", "result=ok")
+
+
+@pytest.fixture(scope="module")
+def key(host: BootedHost) -> str:
+    """Return the path of the private key."""
+    return host.ok("find", f"{STATE}/keys", "-type", "f", "-name", "*.pem").split()[0]
+
+
+def test_a_file_child_reads_what_only_root_may_read(host: BootedHost) -> None:
+    host.write("/root/only-root", "here", mode="0600")
+    paths = ("/etc/shadow", "/root", "/root/only-root", "/proc/1/mountinfo")
+    assert tried(host, COLLECTOR, "read", *paths, capabilities=FILE_READER) == dict.fromkeys(paths, "done")
+
+
+def test_a_file_child_cannot_reach_the_key_by_its_path(host: BootedHost, key: str) -> None:
+    paths = (key, f"{STATE}/keys", "/var/spool/evidenced/outbox", "/proc/self/root" + key)
+    assert tried_by_root(host, "read", *paths) == dict.fromkeys(paths, "done")
+    found = tried(host, COLLECTOR, "read", *paths, capabilities=FILE_READER)
+    assert set(found.values()) <= HIDDEN, found
+    assert tried(host, COLLECTOR, "read", STATE, capabilities=FILE_READER)[STATE] in {*REFUSED, "done"}
+    assert not host.ok("find", "/var/cache/evidenced-collect", "-name", "*.pem").split()
+
+
+def test_the_running_service_has_the_key_hidden_since_its_first_start(host: BootedHost) -> None:
+    supervisor = host.show("evidenced.service", "MainPID")
+    assert host.ok("ls", STATE).split()
+    assert host.run("ls", f"/proc/{supervisor}/root{STATE}").out.split() == []
+
+
+def test_a_file_child_cannot_reach_the_key_through_any_other_process(host: BootedHost, key: str) -> None:
+    host.ok(*RECORD)  # starts the signer: a process that has the key in memory
+    outside = tried_by_root(host, "processes", key)
+    signers = [name for name in outside if name.startswith("root of") and "evidenced" in name]
+    assert signers
+    assert all(outside[name] == "done" for name in outside if name.startswith(("root of 1 ", "memory of 1 ")))
+    inside = tried(host, COLLECTOR, "processes", key, capabilities=FILE_READER)
+    assert len(inside) > len(signers)
+    reached = {name: how for name, how in inside.items() if how not in REFUSED and not name.startswith("signal to")}
+    assert not reached
+    strangers = {name: how for name, how in inside.items() if name.startswith("signal to") and how == "done"}
+    assert all("python3" in name for name in strangers), "only processes of its own user may be signalled"
+
+
+def test_a_file_child_cannot_open_a_file_by_its_handle(host: BootedHost) -> None:
+    host.write("/run/hidden/secret", "by handle", mode="0600")
+    handle = tried_by_root(host, "handle", "make", "/run/hidden/secret")["handle"]
+    assert tried_by_root(host, "handle", "open", "/run", handle) == {"handle": "done"}
+    assert tried(host, COLLECTOR, "handle", "open", "/run", handle, capabilities=FILE_READER) == {"handle": "EPERM"}
+
+
+def test_a_file_child_writes_nowhere_but_in_its_cache_and_beside_its_status(host: BootedHost) -> None:
+    files = ("/etc/passwd", "/usr/bin/evidenced", "/proc/sys/kernel/core_pattern", "/proc/1/oom_score_adj", "/run/utmp")
+    found = tried(host, COLLECTOR, "write", *files, capabilities=FILE_READER)
+    assert {name for name, how in found.items() if how == "done"} == {"/run/evidenced", "/var/cache/evidenced-collect"}
+    outside = tried_by_root(host, "write", *files)
+    assert {"/etc", "/tmp", "/root", "/dev/shm"} <= {name for name, how in outside.items() if how == "done"}
+
+
+def test_a_file_child_cannot_put_a_socket_in_place_of_the_signers(host: BootedHost) -> None:
+    source = "import os; os.unlink('/run/evidenced/sign.sock')"
+    done = host.run("setpriv", "--reuid=evidenced-collect", "--clear-groups", "/usr/bin/python3", "-c", source)
+    assert "PermissionError" in done.err
+
+
+@pytest.mark.parametrize("capabilities", [FILE_READER, None], ids=["file child", "process child"])
+def test_a_collecting_child_has_no_network(host: BootedHost, capabilities: str | None) -> None:
+    found = tried(host, COLLECTOR, "network", capabilities=capabilities)
+    assert found.pop("unix") == "done"
+    assert set(found.values()) == {"EAFNOSUPPORT"}, found
+
+
+def test_a_collecting_child_opens_no_disk_though_it_reads_every_file(host: BootedHost) -> None:
+    host.ok("mknod", "-m", "666", "/root/disk", "b", "7", "0")
+    found = tried(host, COLLECTOR, "device", "/root/disk", "/dev/null", capabilities=FILE_READER)
+    assert found == {"/root/disk": "EPERM", "/dev/null": "done", "mknod": "EPERM"}
+
+
+@pytest.mark.parametrize("unit", [COLLECTOR, SIGNER, UPLOADER])
+def test_no_part_becomes_more_than_it_is(host: BootedHost, unit: str) -> None:
+    programs = ("/bin/sh", "/usr/bin/dash", "/usr/bin/sudo", "/usr/bin/perl", "/usr/bin/systemd-run")
+    found = tried(host, unit, "escape", *programs)
+    assert set(found.values()) <= REFUSED, found
+    assert set(tried_by_root(host, "escape", *programs).values()) == {"done"}
+
+
+@pytest.mark.parametrize("unit", [SIGNER, UPLOADER])
+def test_signer_and_uploader_cannot_read_what_only_root_may_read(host: BootedHost, unit: str) -> None:
+    host.write("/root/only-root", "here", mode="0600")
+    paths = ("/etc/shadow", "/etc/gshadow", "/root", "/root/only-root", "/var/cache/evidenced-collect")
+    found = tried(host, unit, "read", *paths)
+    assert set(found.values()) <= HIDDEN, found
+    assert set(tried_by_root(host, "read", *paths).values()) == {"done"}
+
+
+def test_the_uploader_reads_batches_and_neither_key_nor_log(host: BootedHost, key: str) -> None:
+    found = tried(host, UPLOADER, "read", "/var/spool/evidenced/outbox", STATE, key)
+    assert found.pop("/var/spool/evidenced/outbox") == "done"
+    assert set(found.values()) <= HIDDEN, found
+
+
+def test_the_uploader_writes_nowhere_but_in_its_own_folder(host: BootedHost) -> None:
+    found = tried(host, UPLOADER, "write", "/var/spool/evidenced/outbox")
+    done = {name for name, how in found.items() if how == "done"}
+    assert done == {"/var/lib/evidenced-upload", "/tmp", "/var/tmp"}, "the last two are its own and gone with it"
+
+
+def test_the_signer_has_no_network_and_the_uploader_only_calls(host: BootedHost) -> None:
+    found = tried(host, SIGNER, "network")
+    assert found.pop("unix") == "done"
+    assert set(found.values()) == {"EAFNOSUPPORT"}, found
+    found = tried(host, UPLOADER, "network")
+    assert {name for name, how in found.items() if how == "done"} == {
+        "internet",
+        "internet datagram",
+        "internet 6",
+        "unix",
+    }
+
+
+def test_the_signer_writes_nowhere_but_in_its_state_and_the_outbox(host: BootedHost) -> None:
+    found = tried(host, SIGNER, "write")
+    done = {name for name, how in found.items() if how == "done"}
+    assert {name for name in done if not name.startswith(f"{STATE}/")} == {
+        STATE,
+        "/var/spool/evidenced/outbox",
+        "/tmp",
+        "/var/tmp",
+    }
