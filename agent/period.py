@@ -12,6 +12,8 @@ from evidence.predicates import Snapshot
 from evidence.reader import StoreReader
 
 MILLISECOND = dt.timedelta(milliseconds=1)
+FIRST_ROUND = dt.timedelta(hours=1)
+"""How long a service may take to read every table once; what is read first after that came with an upgrade."""
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 INSTANT = re.compile(rf"({DAY.pattern}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{3}})?)Z")
 
@@ -51,6 +53,11 @@ class Span(msgspec.Struct, frozen=True):
     """The first instant after the last snapshot."""
     tables: tuple[dt.datetime, ...]
     """When each table of each host was read for the first time, an attempt that failed aside."""
+
+    @property
+    def begin(self) -> dt.datetime:
+        """Return from when on the log speaks about all it began with: the service's first round takes several runs."""
+        return max((each for each in self.tables if each - self.first <= FIRST_ROUND), default=self.first)
 
     def complete_from(self, since: dt.datetime, until: dt.datetime) -> dt.datetime | None:
         """Return from when on all tables of a period had been read, if that is later than it begins; else None."""

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         if since is not None and until is None and since >= span.behind:
             found = f"the log's last snapshot of {shown_instant(span.behind - MILLISECOND)}"
             raise CommandError(f"--since: expected a period with entries, found {found}", COULD_NOT_RUN)
-        since, until = since or span.first, until or span.behind
+        since, until = since or span.begin, until or span.behind
         if since >= until:
             found = f"{shown_instant(since)} to {shown_instant(until)}"
             raise CommandError(f"expected a period that begins before it ends, found {found}", WRONG_USE)
