@@ -70,6 +70,7 @@ def _amiss(table: Table) -> Iterator[str]:
 
 
 def page(where: Places, said: Supervision | None, log: Log, outbox: Outbox, problems: list[str]) -> Iterator[str]:
+    """Yield the lines of the page."""
     yield from (f"! {each}" for each in problems)
     if said is not None:
         how = {"separate": "each part is a user of its own", "one-user": "all parts are one user"}

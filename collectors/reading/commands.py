@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
@@ -18,6 +19,8 @@ from collectors.reading.resolve import PLACE, walk
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/nonexistent"}
 _CHUNK = 1 << 16
 _COMPLAINT = 1 << 16
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None)
 _LAST_WAIT_S = 1.0  # a killed child that does not end by then is stuck in the kernel, and left there
 
 
@@ -65,6 +68,7 @@ def run_program(command: Command) -> bytes:
     could have put it there, `timed_out`, `truncated` past the output limit, `command_failed` on another exit.
     """
     fd = _trusted_program(command)
+    ours = os.getpid()
     try:
         child = subprocess.Popen(
             command.argv,
@@ -76,6 +80,7 @@ def run_program(command: Command) -> bytes:
             cwd="/",
             env=ENVIRONMENT,
             start_new_session=True,
+            preexec_fn=lambda: _end_with(ours),  # noqa: PLW1509  a collecting child has one thread
         )
     except OSError as error:
         raise ReadError(command.source, "command_failed", os.strerror(error.errno or 0).lower()) from None
@@ -91,6 +96,13 @@ def checked(command: Command, code: int, output: bytes, complaint: bytes = b"") 
         detail = f"expected exit code {command.ok_codes[0]}, found {code}" + (f": {why}" if why else "")
         raise ReadError(command.source, "command_failed", detail)
     return output
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process, just forked, when its parent ends: it must not outlive a killed collector."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the line above took effect
+        os._exit(1)
 
 
 def _finish(command: Command, child: subprocess.Popen[bytes]) -> bytes:

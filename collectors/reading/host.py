@@ -18,7 +18,7 @@ from collectors.reading.content import content_of, only_kind, reopened
 from collectors.reading.copies import copied
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.facts import Content, Facts, facts_of
-from collectors.reading.mounts import Mount, Refused, below, parse_mountinfo
+from collectors.reading.mounts import Mount, Refused, below, inherited, parse_mountinfo
 from collectors.reading.recording import KEEPER, Recording
 from collectors.reading.resolve import mount_id
 from collectors.reading.sweep import Crowd, Finding, Interest, Swept, sweep_found
@@ -140,7 +140,9 @@ class Host:
         """The mounts that nothing here enters."""
         if self._refused is None:
             self._refused = Refused()  # for the reads that find out
-            self._refused = Refused(self.mounts(), own_ids=self._own_refused_ids())
+            own = () if self.recording else parse_mountinfo(_own_mountinfo())
+            ids = frozenset({each.id for each in own if each.is_refused} - {mount_id(self.tree.fd)})
+            self._refused = Refused(self.mounts(), own_ids=ids, own=own if self.live else ())
         return self._refused
 
     def pseudonym(self, text: str) -> str:
@@ -165,6 +167,9 @@ class Host:
 
     def _live_mounts(self) -> tuple[Mount, ...]:
         """Return the mounts of process 1, since a unit alters a service's own; or ours if those are closed to us."""
+        given = inherited()
+        if given is not None:
+            return parse_mountinfo(given)
         try:
             return self._mountinfo("/proc/1/mountinfo")
         except ReadError:
@@ -181,13 +186,6 @@ class Host:
             return inside + self._mountinfo("/proc/1/mountinfo")
         except ReadError:
             return inside
-
-    def _own_refused_ids(self) -> frozenset[int]:
-        """Return the numbers of refused mounts in this process; what holds the root itself is not among them."""
-        if self.recording:
-            return frozenset()
-        mounts = parse_mountinfo(_own_mountinfo())
-        return frozenset({each.id for each in mounts if each.is_refused} - {mount_id(self.tree.fd)})
 
     def _mountinfo(self, path: str) -> tuple[Mount, ...]:
         with self.tree.place(path) as fd:

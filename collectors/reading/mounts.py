@@ -23,6 +23,11 @@ PSEUDO = frozenset(
         *("rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "sockfs", "sysfs", "tracefs"),
     }
 )
+INHERITED = "EVIDENCED_MOUNTINFO_FD"
+"""Names a descriptor of /proc/1/mountinfo that whoever started us opened: where /proc hides the processes of others
+(hidepid, ProtectProc), that takes CAP_SYS_PTRACE, which a reader of files does not have."""
+_OF_INIT = "/proc/1/mountinfo"
+_LIMIT = 16 << 20
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
@@ -99,6 +104,22 @@ def _plain(text: str) -> str:
     return os.fsdecode(raw)
 
 
+def inherited() -> bytes | None:
+    """Return what the descriptor of /proc/1/mountinfo says that we were started with; None without one."""
+    number = os.environ.get(INHERITED, "")
+    if not (number.isascii() and number.isdigit() and len(number) <= 6):  # noqa: PLR2004  more than there can be
+        return None
+    try:
+        if os.readlink(f"/proc/self/fd/{number}") != _OF_INIT:
+            return None
+        data = bytearray()
+        while part := os.pread(int(number), _LIMIT - len(data), len(data)):  # others may read it too: no position
+            data += part
+    except OSError:
+        return None
+    return bytes(data)
+
+
 def on_top(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     """Return the mounts that no other covers at the same target (an automounted disk covers its autofs)."""
     every = tuple(mounts)
@@ -124,14 +145,20 @@ def below(mounts: Iterable[Mount], folder: str) -> tuple[Mount, ...]:
 class Refused:
     """The mounts that are never entered; the root itself is entered whatever it is.
 
-    `own_ids` are the numbers that such mounts have in this process, whose mounts may be numbered otherwise.
+    `own_ids` are the numbers that such mounts have in this process, whose mounts may be numbered otherwise. `own` are
+    the mounts that only this process has: its service unit laid them over what the host has there.
     """
 
-    def __init__(self, mounts: Iterable[Mount] = (), *, own_ids: frozenset[int] = frozenset()) -> None:
-        chosen = [mount for mount in on_top(mounts) if mount.is_refused and mount.target != "/"]
+    def __init__(
+        self, mounts: Iterable[Mount] = (), *, own_ids: frozenset[int] = frozenset(), own: Iterable[Mount] = ()
+    ) -> None:
+        every = tuple(mounts)
+        chosen = [mount for mount in on_top(every) if mount.is_refused and mount.target != "/"]
         self._by_prefix = {mount.target + "/": mount for mount in chosen}
         self._prefixes = tuple(self._by_prefix)
         self.own_ids = own_ids
+        listed = {mount.target for mount in every}
+        self._own = sorted((each.target for each in own if each.target not in listed and not each.is_refused), key=len)
 
     def __bool__(self) -> bool:
         return bool(self._prefixes)
@@ -142,3 +169,9 @@ class Refused:
         if not named.startswith(self._prefixes):
             return None
         return next(mount for prefix, mount in self._by_prefix.items() if named.startswith(prefix))
+
+    def nearest(self, path: str, folder: str) -> str:
+        """Return the deepest mount on the way from a folder to a path that only this process has, else the folder."""
+        prefix = folder.rstrip("/") + "/"
+        ways = (each for each in reversed(self._own) if each.startswith(prefix) and f"{path}/".startswith(f"{each}/"))
+        return next(ways, folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import stat
 import tempfile
 import time
@@ -153,6 +155,22 @@ def test_what_sshd_itself_complains_of_is_known(arguments: tuple[str, ...], why:
 def test_what_it_leaves_behind_is_killed_too() -> None:
     mark = f"left-{time.monotonic_ns()}"
     assert run_program(shell(f": {mark}; (while :; do :; done) >&- 2>&- & echo done")) == b"done\n"
+    assert soon_gone(mark)
+
+
+def test_it_does_not_outlive_a_collector_that_is_killed() -> None:
+    mark = "outlives-46d1"
+    collector = os.fork()
+    if collector == 0:
+        with contextlib.suppress(BaseException):
+            run_program(shell(f"/bin/sleep 60; : {mark}"))
+        os._exit(0)
+    until = time.monotonic() + 5
+    while not running(mark) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert running(mark)
+    os.kill(collector, signal.SIGKILL)
+    os.waitpid(collector, 0)
     assert soon_gone(mark)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.reading.host import Host
-from collectors.reading.mounts import Mount, Refused, below, on_top, parse_mountinfo
+from collectors.reading.mounts import INHERITED, Mount, Refused, below, inherited, on_top, parse_mountinfo
 from tests.collectors.reading.hung_mounts import MNT_DETACH, libc
 from tests.collectors.reading.planting import Plant
 from tests.fuzz.fuzz_mountinfo import target
@@ -26,6 +26,22 @@ def test_a_line_of_the_manual_page_is_read() -> None:
     assert parse_mountinfo(LINE) == (
         Mount("/mnt/two", "/dev/root", "ext3", ("rw", "noatime"), os.makedev(98, 0), "/mnt1", 36, 35),
     )
+
+
+def test_a_descriptor_that_was_handed_down_is_read_in_place_of_what_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = os.open("/proc/1/mountinfo", os.O_RDONLY)
+    other = os.open("/proc/version", os.O_RDONLY)
+    try:
+        monkeypatch.setenv(INHERITED, str(given))
+        assert inherited() == Path("/proc/1/mountinfo").read_bytes()
+        assert inherited(), "a second time, since two tables may ask"
+        assert Host("/", secret=b"").mounts() == parse_mountinfo(Path("/proc/1/mountinfo").read_bytes())
+        for text in (str(other), "", "-1", "999999", "x", "9" * 40):
+            monkeypatch.setenv(INHERITED, text)
+            assert inherited() is None
+    finally:
+        os.close(given)
+        os.close(other)
 
 
 def test_a_line_without_optional_fields_is_read() -> None:
