@@ -19,7 +19,7 @@ from agent.delivery.address import Address
 from agent.delivery.budget import BoundedSocket, Budget, Limits
 from agent.delivery.dialling import dial, resolved
 from agent.delivery.errors import DeliveryError, UntrustedError
-from agent.delivery.progress import PINS, Progress, look
+from agent.delivery.progress import Progress, look, pinned
 from agent.delivery.tls import Trust, context_of, secured
 from agent.delivery.transport import Client
 from agent.doctor.check import Check, age, fine, note, seconds_since, why, wrong
@@ -27,7 +27,6 @@ from agent.doctor.hub_answer import judge_answer
 from agent.places import Places
 from agent.terminal import counted, printable
 from evidence.errors import EvidenceError
-from evidence.state import open_state
 
 LIMITS = Limits(read_s=10, total_s=20)
 """Shorter than delivery's own: somebody waits."""
@@ -164,20 +163,8 @@ def _hub(sink: Hub, places: Places, client: Client) -> Iterator[Check]:
         yield wrong(subject, printable(str(error)), "ask whoever runs the hub")
         return
     try:
-        pinned = sink.vkey or _pin(places, sink.name)
+        pinned = sink.vkey or pinned(places.upload, sink.name)
     except (EvidenceError, OSError):
         yield note(subject, "answers; this user cannot see which key was pinned", "ask as root")
         return
     yield judge_answer(subject, answer.status, answer.body, pinned)
-
-
-def _pin(places: Places, name: str) -> str | None:
-    """Return the key that enrolment pinned, None if there is none. Raises: EvidenceError, OSError."""
-    try:
-        with (
-            contextlib.closing(open_state(places.upload, create=False)) as root,
-            contextlib.closing(root.folder(PINS)) as pins,
-        ):
-            return pins.read(name, 4096).decode("utf-8", "replace").strip()
-    except FileNotFoundError:
-        return None

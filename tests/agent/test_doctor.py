@@ -15,19 +15,20 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.configuration.model import HttpPut, Hub
 from agent.delivery.budget import Limits
-from agent.delivery.progress import Parked, Progress, records
+from agent.delivery.progress import Parked, Progress, set_pin
 from agent.doctor.check import Check
 from agent.doctor.folders import check_folders
 from agent.doctor.hub_answer import judge_answer
-from agent.doctor.service import check_clock, check_sockets, judge_status, listening_now, listening_sockets
+from agent.doctor.service import check_clock, check_sockets, judge_supervision, listening_now, listening_sockets
 from agent.doctor.sinks import check_remote, judge_progress
 from agent.doctor.state import check_log, check_outbox, check_quarantine
 from agent.places import places
+from agent.supervision import Process, Supervision
 from evidence.keys import NOTE_COSIGNATURE, PrivateKey
 from tests.agent.command_line import Evidenced
 from tests.agent.delivery.certificates import LOOPBACK, Made, make
@@ -220,7 +221,7 @@ def test_the_signer_is_asked_and_the_uploader_is_not_woken(tmp_path: Path) -> No
             uploader.accept()
     assert [str(each) for each in found.values() if each.state != "fine"] == []
     assert set(found) == {"socket sign", "signer", "socket upload"}
-    assert found["signer"].found.startswith("answers, evidenced/")
+    assert found["signer"].found == "answers, no log yet, 0 entries"
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -232,6 +233,18 @@ def until(happened: Callable[[], bool]) -> None:
     finally:
         waiter.kill()
         waiter.wait()
+
+
+def test_a_socket_that_was_bound_through_its_folder_is_heard(tmp_path: Path) -> None:
+    where = places(str(tmp_path / "s"))
+    os.makedirs(where.run)
+    folder = os.open(where.run, os.O_PATH)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"/proc/self/fd/{folder}/upload.sock")
+        listener.listen()
+        found = {each.subject: each for each in check_sockets(where, listening_now())}
+    os.close(folder)
+    assert found["socket upload"].state == "fine"
 
 
 def test_long_and_odd_lines_of_the_kernel_are_read() -> None:
@@ -250,80 +263,37 @@ def test_any_text_in_place_of_the_kernels_is_read(text: str) -> None:
     listening_sockets(text)
 
 
-STATUS = f"""evidenced-status 1
-process\t{os.getpid()}\t100.0
-now\t1000.0\t1700000000
-state\t/var/lib/evidenced\t/var/spool/evidenced/outbox
-plan\t{"0" * 64}\t
-held\t-
-watches\t10\t-\t0
-table\tusers\t3600\t900.0\t4500.0\t0\tcomplete\t5\t0\t10\t10\t1000
-"""
+def supervision(**changes: object) -> list[Check]:
+    said = Supervision(pid=77)
+    for name, value in changes.items():
+        setattr(said, name, value)
+    return list(judge_supervision(said))
 
 
-def status(*changes: tuple[str, str], now_s: float = 1001.0) -> dict[str, Check]:
-    text = STATUS
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return {each.subject: each for each in judge_status(text, now_s)}
-
-
-def test_a_supervisor_that_runs_is_fine() -> None:
-    assert {name: each.state for name, each in status().items()} == {"supervisor": "fine", "tables": "fine"}
+def test_a_supervisor_that_complains_of_nothing_is_fine() -> None:
+    (found,) = supervision()
+    assert (found.state, found.found) == ("fine", "runs as 77, 0 tables planned")
 
 
 @pytest.mark.parametrize(
-    ("change", "subject", "text"),
+    ("changes", "text"),
     [
-        ((f"process\t{os.getpid()}", "process\t4194999"), "supervisor", "has ended"),
-        ((f"process\t{os.getpid()}", "process\t../1"), "supervisor", "has ended"),
-        (("0\t\nheld", "0\tfound 2 problems\nheld"), "plan", "found 2 problems"),
-        (("held\t-", "held\t1600.0"), "signing", "held up for 9 min"),
-        (("\tcomplete\t", "\tfailed\t"), "tables", "failed at the last reading: users"),
+        ({"plan_problem": "found 2 problems\x1b"}, "found 2 problems\\x1b"),
+        ({"held_s": 600.0}, "nothing can be signed"),
         (
-            ("table\tusers", "stuck\tpackages\t77\t401.0\ntable\tusers"),
-            "stuck",
-            "process 77 reading packages for 10 min",
+            {"stuck": [Process("stuck", 78, 600.0, ("packages",))]},
+            "process 78 hangs in the kernel, with table packages",
         ),
+        ({"failing": ["sign"]}, "sign breaks off"),
     ],
 )
-def test_what_the_supervisor_complains_about_is_wrong(change: tuple[str, str], subject: str, text: str) -> None:
-    found = status(change)[subject]
-    assert found.state == "wrong"
-    assert text in found.found
+def test_what_the_supervisor_complains_about_is_wrong(changes: dict[str, object], text: str) -> None:
+    found = [each for each in supervision(**changes) if each.state == "wrong"]
+    assert [text in each.found for each in found] == [True]
 
 
-def test_a_supervisor_that_fell_silent_is_named() -> None:
-    assert "silent for 1 h" in status(now_s=5000)["supervisor"].found
-
-
-def test_too_many_watches_are_told_without_alarm() -> None:
-    assert status(("watches\t10\t-", "watches\t10\ttoo many"))["watches"].state == "note"
-
-
-WORDS = (
-    "process",
-    "now",
-    "plan",
-    "held",
-    "watches",
-    "table",
-    "stuck",
-    str(os.getpid()),
-    "-",
-    "inf",
-    "nan",
-    "1e9",
-    "7.5",
-)
-
-
-@given(st.text(max_size=50), st.lists(st.sampled_from(("\t", "\n", *WORDS)), max_size=60))
-@settings(max_examples=100)
-def test_any_status_file_is_judged(text: str, words: list[str]) -> None:
-    list(judge_status(text, 1.0))
-    list(judge_status("evidenced-status 1\n" + "".join(words), 1.0))
+def test_a_supervisor_that_says_nothing_yet_is_asked_again() -> None:
+    assert [each.state for each in judge_supervision(None)] == ["note"]
 
 
 @pytest.mark.parametrize(
@@ -371,8 +341,7 @@ def test_a_hub_that_is_the_pinned_one_is_fine_at_each_step(authority: Made, good
 
 def test_the_key_that_enrolment_pinned_counts(authority: Made, good: Made, state: Path) -> None:
     where = places(str(state))
-    with records(where.upload, 1) as kept:
-        kept.set_pin("hub", OTHER)
+    set_pin(where.upload, "hub", OTHER)
     with hostile(answers(200, said()), context=good.serving()) as server:
         found = look(Hub(name="hub", url=server.url, ca_file=authority.file), state)
     assert "another key than the one that is pinned" in found["hub"].found
