@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from evidence import dsse, statement, strict_base64, verify
+from evidence import dsse, strict_base64, verify
 from evidence.batch_form import HostPart, Manifest, Place
-from evidence.entry import LOST, kind_of
-from evidence.errors import EvidenceError, FormatError, LimitError, ProofError
+from evidence.entry import LOST, kind_of, statement_of
+from evidence.errors import DamageError, EvidenceError, FormatError, LimitError, ProofError
 from evidence.keys import PublicKey
 from evidence.order import origin_of
-from evidence.predicates import Event, Statement
+from evidence.predicates import MAX_PAYLOAD, Event, Statement
 from evidence.tree import HASH_BYTES, leaf_hash
 
 OPENED, ROTATED = "log-opened", "key-rotated"
@@ -120,12 +120,14 @@ def _check_signature(signature: dsse.Signature, key: PublicKey, message: bytes, 
 
 
 def _statement(payload: bytes, where: str) -> Statement:
-    """Return what was signed. What is taken in is what the auditor's script accepts later, so it is asked, too."""
+    """Return what was signed. The auditor's script is asked first: what is taken in, it must accept later."""
+    if len(payload) > MAX_PAYLOAD:
+        raise LimitError(where, f"a payload of at most {MAX_PAYLOAD} bytes", f"{len(payload)}")
     try:
         verify.document(payload, verify.statement_shape, verify.ENTRIES, f"{where} payload")
-    except (verify.TamperedError, verify.UnusableError) as error:
+        return statement_of(payload)
+    except (verify.TamperedError, verify.UnusableError, DamageError) as error:
         raise FormatError(where, "a statement of format 1", str(error)) from None
-    return statement.parse(payload, where)
 
 
 def _new_key(said: Event, where: str) -> PublicKey:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from evidence.index import Row
+from evidence.prune import PRUNED
 
 LIMIT_BYTES = 32 * 1024 * 1024
 MAX_ENTRIES = 100_000
@@ -31,7 +32,7 @@ class Stored(msgspec.Struct, frozen=True):
     size_of: Callable[[bytes], int]
     """How many bytes are kept of a blob; 0 if it is not there."""
     pruned_by: Callable[[Row], frozenset[bytes]]
-    """Which blobs an entry took away; only a `pruned` event does."""
+    """Which blobs a `pruned` event took away."""
 
 
 def choose(rows: Sequence[Row], first: int, before: Iterable[Row] | None, stored: Stored, limit_bytes: int) -> Choice:
@@ -67,21 +68,17 @@ def brought(rows: Iterable[Row], before: Iterable[Row], stored: Stored) -> set[b
     for row in rows:
         wanted |= row.digests()
         again |= row.digests() & gone
-        gone |= stored.pruned_by(row)
+        if row.kind == PRUNED:
+            gone |= stored.pruned_by(row)
     wanted -= again
     last = b""
-    for row in before:
+    for row in before:  # a hundred thousand of them, for each batch: written for speed
         if not wanted:
             break
-        again |= wanted & stored.pruned_by(row)
-        wanted -= again
+        if row.kind == PRUNED:
+            again |= wanted & stored.pruned_by(row)
+            wanted -= again
         if row.packed != last:  # most runs find what the run before them found
-            wanted -= _named_in(row, wanted)
-        last = row.packed
+            last = row.packed
+            wanted -= row.digests() if len(wanted) > _FEW else {each for each in wanted if each in last}
     return wanted | again
-
-
-def _named_in(row: Row, wanted: set[bytes]) -> set[bytes]:
-    if len(wanted) > _FEW:
-        return row.digests()
-    return {each for each in wanted if each in row.packed}
