@@ -1,0 +1,384 @@
+"""The program against the real hub: both are killed, answers are lost, the hub is put back. Loss: none (O1 to O3)."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent.observing import Target, now, observation
+from agent.places import places
+from agent.signing.door import open_door
+from evidence.log import EvidenceStore
+from evidence.reader import StoreReader
+from hub import log_state
+from hub.database import Database
+from tests.agent.command_line import Evidenced, Ran
+from tests.agent.delivery.hostile import Heard, answers, hostile
+from tests.evidence.store_parts import SEEN, table
+from tests.hub.running import ROOT, TOKEN, RunningHub
+
+DICE = random.Random(7)  # noqa: S311  the same dice each time
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[RunningHub]:
+    running = RunningHub(tmp_path / "hub").start()
+    yield running
+    running.kill()
+
+
+@dataclass
+class Agent:
+    """A host whose commands are typed."""
+
+    folder: Path
+    evidenced: Evidenced
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        self.config.touch(0o600)
+        self.token.touch(0o600)
+        self.token.write_text(TOKEN)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "agent.toml"
+
+    @property
+    def token(self) -> Path:
+        return self.folder / "token"
+
+    def run(self, *words: str) -> Ran:
+        return self.evidenced(*words, "--state", self.state, "--config", self.config)
+
+    def enroll(self, url: str, *more: str) -> Ran:
+        return self.run("enroll", "--hub", url, "--token-file", str(self.token), *more)
+
+    def sink(self, url: str, vkey: str, *more: str) -> None:
+        """Configure the hub by hand."""
+        lines = ["[[sinks]]", 'name = "hub"', 'type = "hub"', f'url = "{url}"', f'vkey = "{vkey}"', *more]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def upload(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "agent", "_upload", "--state", str(self.state), "--config", str(self.config)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def sign(self, count: int = 1, rows: int = 1) -> None:
+        with StoreReader(str(self.state)) as reader:
+            secret = reader.secret() or b""
+        machine = observation(Target("/", secret), {}).machine
+        with EvidenceStore.open(str(self.state), machine=machine, clock=now) as store:
+            for _ in range(count):
+                self.rows += 1
+                lines = [
+                    b'{"name":"%d-%d-%s"}' % (self.rows, at, DICE.randbytes(24).hex().encode()) for at in range(rows)
+                ]
+                store.append_snapshot([table("users", *lines)], SEEN)
+
+    def leaves(self) -> dict[str, bytes]:
+        with StoreReader(str(self.state)) as reader:
+            return {each.id: reader.leaves(each.id) for each in reader.logs()}
+
+
+def leaves_at(hub: RunningHub) -> dict[str, bytes]:
+    """Return the leaves of each log that the hub has, asked of its own database."""
+    database = Database(str(hub.data / "hub.sqlite"))
+    try:
+        ids = [row["id"] for row in database.reading.execute("SELECT id FROM logs")]
+        found = {}
+        for log_id in ids:
+            state = log_state.load(database, log_id)
+            assert state is not None
+            found[log_id] = log_state.leaves(database, log_id, 0, state.size)
+        return found
+    finally:
+        database.close()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, evidenced: Evidenced) -> Agent:
+    return Agent(tmp_path / "agent", evidenced)
+
+
+@pytest.fixture
+def enrolled(agent: Agent, hub: RunningHub) -> Agent:
+    assert agent.enroll(url_of(hub)).code == 0
+    return agent
+
+
+def url_of(hub: RunningHub) -> str:
+    return f"http://127.0.0.1:{hub.port}"
+
+
+def assert_nothing_lost(agent: Agent, hub: RunningHub) -> None:
+    assert leaves_at(hub) == agent.leaves()
+    assert list((agent.state / "outbox").iterdir()) == []
+
+
+def test_enrolled_and_shipped_the_hub_has_every_leaf_and_the_host_a_receipt(enrolled: Agent, hub: RunningHub) -> None:
+    enrolled.sign(3)
+    ran = enrolled.run("ship", "--once")
+    assert (ran.code, ran.lines) == (0, ["hub: 1 batch delivered, it has everything"])
+    assert_nothing_lost(enrolled, hub)
+    (log_id,) = enrolled.leaves()
+    note = hub.ask("GET", f"/v1/logs/{log_id}/checkpoint").body
+    (kept,) = (enrolled.state / "upload/receipts" / log_id).iterdir()
+    assert kept.read_bytes() == note
+    assert enrolled.run("ship").lines == ["hub: 0 batches delivered, it has everything"]
+
+
+def test_the_uploader_says_when_to_try_again(enrolled: Agent, hub: RunningHub) -> None:
+    enrolled.sign()
+    hub.kill()
+    assert enrolled.run("ship").code == 3
+    for _ in range(8):
+        assert enrolled.run("ship").code == 3  # so often that the next wait is longer than a process lives for it
+    process = enrolled.upload()
+    out, told = process.communicate(timeout=60)
+    if process.returncode == 75:
+        assert int(out) > 0
+    assert b"Traceback" not in told
+    hub.start()
+    assert enrolled.run("ship").code == 0
+    assert_nothing_lost(enrolled, hub)
+
+
+@pytest.mark.slow
+def test_hub_and_uploader_are_killed_at_any_moment_and_nothing_is_lost(enrolled: Agent, hub: RunningHub) -> None:
+    for turn in range(8):
+        enrolled.sign(2, rows=50)
+        assert enrolled.run("ship").code in {0, 3} if turn == 0 else True
+        with_batches(enrolled)
+        process = enrolled.upload()
+        time.sleep(DICE.uniform(0.1, 0.7))
+        if turn % 2:
+            hub.kill()
+        process.kill()
+        process.communicate()
+        if turn % 2:
+            hub.start()
+    assert enrolled.run("ship").code == 0
+    assert_nothing_lost(enrolled, hub)
+
+
+def with_batches(agent: Agent) -> None:
+    """Have everything written into batches, and deliver nothing."""
+    with open_door(places(str(agent.state)), config=str(agent.config)) as door:
+        while door.batches():
+            pass
+
+
+class Relay:
+    """Passes requests on to the hub, and loses the answers to the first few."""
+
+    def __init__(self, port: int, lose: int) -> None:
+        self._port = port
+        self._lose = lose
+
+    def __call__(self, connection: socket.socket, heard: Heard) -> None:
+        method, path, _ = heard.line.split()
+        headers = {
+            name: value
+            for name, _, value in (line.decode().partition(": ") for line in heard.head.split(b"\r\n")[1:])
+            if name.lower() != "host"
+        }
+        onward = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        onward.request(method, path, heard.body or None, headers)
+        found = onward.getresponse()
+        body = found.read()
+        onward.close()
+        if self._lose:
+            self._lose -= 1
+            raise ConnectionError
+        kept = [
+            f"{name}: {value}" for name, value in found.getheaders() if name.lower() not in {"content-length", "date"}
+        ]
+        answers(found.status, body, *kept)(connection, heard)
+
+
+def test_lost_answers_cost_a_repetition_and_nothing_else(enrolled: Agent, hub: RunningHub) -> None:
+    enrolled.sign(3)
+    vkey = hub.describe()["vkey"]
+    shutil.rmtree(enrolled.folder / "conf.d")
+    with hostile(Relay(hub.port, lose=2)) as relay:
+        enrolled.sink(relay.url, vkey)
+        assert enrolled.run("ship").code == 3
+        assert leaves_at(hub) == enrolled.leaves()  # the hub has it, and we do not know
+        assert enrolled.run("ship").code == 3
+        assert enrolled.run("ship").code == 0
+    assert_nothing_lost(enrolled, hub)
+
+
+def test_a_hub_that_was_restored_from_a_backup_is_brought_up_to_date(
+    enrolled: Agent, hub: RunningHub, tmp_path: Path
+) -> None:
+    enrolled.sign(2)
+    assert enrolled.run("ship").code == 0
+    assert hub.stop() == 0
+    shutil.copytree(hub.data, tmp_path / "backup")
+    hub.start()
+    for _ in range(3):
+        enrolled.sign(2)
+        assert enrolled.run("ship").code == 0
+    assert hub.stop() == 0
+    shutil.rmtree(hub.data)
+    shutil.move(tmp_path / "backup", hub.data)
+    hub.start()
+    assert leaves_at(hub) != enrolled.leaves()
+    enrolled.sign()
+    ran = enrolled.run("ship")
+    assert (ran.code, enrolled.run("ship").code) in {(0, 0), (3, 0)}
+    assert_nothing_lost(enrolled, hub)
+
+
+def test_an_uploader_that_lost_its_folder_delivers_the_same_again(enrolled: Agent, hub: RunningHub) -> None:
+    enrolled.sign(2)
+    with_batches(enrolled)
+    (batch,) = (enrolled.state / "outbox").iterdir()
+    kept = batch.read_bytes()
+    assert enrolled.run("ship").code == 0
+    batch.write_bytes(kept)  # as if it had not been taken away yet
+    shutil.rmtree(enrolled.state / "upload")
+    assert enrolled.run("ship").code == 0
+    assert leaves_at(hub) == enrolled.leaves()
+
+
+@pytest.mark.slow
+def test_a_large_batch_goes_on_in_the_middle_after_the_hub_was_killed(enrolled: Agent, hub: RunningHub) -> None:
+    enrolled.sign(1, rows=20_000)
+    with_batches(enrolled)
+    (batch,) = (enrolled.state / "outbox").iterdir()
+    size = batch.stat().st_size
+    progress = enrolled.state / "upload/sinks/hub.json"
+    progress.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    progress.parent.parent.chmod(0o700)
+    progress.write_text(f'{{"piece":{64 << 10}}}')
+    progress.chmod(0o600)
+    enrolled.config.write_text('[upload]\nrate = "256 KiB"\n')
+    process = enrolled.upload()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and received(hub) < 64 << 10:
+        time.sleep(0.02)
+    hub.kill()
+    hub.start()
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.communicate(timeout=10)
+    assert time.monotonic() - began < 5
+    enrolled.config.write_text("")
+    before = received(hub)
+    assert 64 << 10 <= before < size
+    assert enrolled.run("ship").code == 0
+    assert received(hub) == size
+    assert_nothing_lost(enrolled, hub)
+
+
+def received(hub: RunningHub) -> int:
+    """Return the bytes of all pieces that a hub has taken."""
+    return sum(each["received"] for each in hub.log_lines() if each["method"] == "PATCH" and each["status"] < 300)
+
+
+def test_a_rotated_key_needs_no_enrolment(enrolled: Agent, hub: RunningHub) -> None:
+    enrolled.sign()
+    assert enrolled.evidenced("keys", "rotate", "--state", enrolled.state).code == 0
+    enrolled.sign()
+    assert enrolled.run("ship").code == 0
+    assert len(enrolled.leaves()) == 2
+    assert_nothing_lost(enrolled, hub)
+
+
+def test_a_host_that_rotated_before_it_enrolled_delivers_its_older_logs_too(agent: Agent, hub: RunningHub) -> None:
+    agent.evidenced("inventory", "--sign", "--table", "users", "--state", agent.state)
+    assert agent.evidenced("keys", "rotate", "--state", agent.state).code == 0
+    assert agent.evidenced("keys", "rotate", "--state", agent.state).code == 0
+    assert agent.enroll(url_of(hub)).code == 0
+    assert agent.run("ship").code == 0
+    assert len(agent.leaves()) == 3
+    assert_nothing_lost(agent, hub)
+
+
+def test_with_key_and_token_configured_the_uploader_enrols_by_itself(agent: Agent, hub: RunningHub) -> None:
+    agent.evidenced("inventory", "--sign", "--table", "users", "--state", agent.state)
+    agent.sink(url_of(hub), hub.describe()["vkey"], f'token_file = "{agent.token}"')
+    assert agent.run("ship").code == 0
+    assert_nothing_lost(agent, hub)
+
+
+def test_without_a_key_nothing_is_sent_to_a_hub(agent: Agent, hub: RunningHub) -> None:
+    agent.evidenced("inventory", "--sign", "--table", "users", "--state", agent.state)
+    agent.sink(url_of(hub), "x")
+    agent.config.write_text(agent.config.read_text().replace('vkey = "x"\n', ""))
+    ran = agent.run("ship")
+    assert ran.code == 3
+    assert "run evidenced enroll" in ran.out
+    assert [each for each in hub.log_lines() if each["method"] == "POST"] == []
+
+
+def test_to_enrol_again_changes_nothing(enrolled: Agent, hub: RunningHub) -> None:
+    before, config = enrolled.leaves(), list((enrolled.folder / "conf.d").iterdir())
+    ran = enrolled.enroll(url_of(hub))
+    assert ran.code == 0
+    assert "trusted" not in ran.err
+    assert enrolled.leaves() == before
+    assert list((enrolled.folder / "conf.d").iterdir()) == config
+
+
+def test_trust_on_first_use_is_said_and_a_key_that_was_given_is_compared(agent: Agent, hub: RunningHub) -> None:
+    other = RunningHub(agent.folder / "other", name="other.example").start()
+    theirs = other.describe()["vkey"]
+    other.kill()
+    refused = agent.enroll(url_of(hub), "--hub-key", theirs)
+    assert refused.code == 3
+    assert "pinned" in refused.err
+    assert [each for each in hub.log_lines() if each["method"] == "POST"] == []
+    given = agent.enroll(url_of(hub), "--hub-key", hub.describe()["vkey"])
+    assert (given.code, "trusted because it answered first" in given.err) == (0, False)
+
+
+def test_a_hub_that_has_another_key_than_the_pinned_is_refused_and_explained(enrolled: Agent, hub: RunningHub) -> None:
+    assert hub.stop() == 0
+    shutil.rmtree(hub.data)
+    hub.start()
+    ran = enrolled.enroll(url_of(hub))
+    assert ran.code == 3
+    assert "pinned" in ran.err
+    enrolled.sign()
+    assert enrolled.run("ship").code == 3
+
+
+def test_a_token_that_is_not_known_enrols_nobody_and_is_not_shown(agent: Agent, hub: RunningHub) -> None:
+    agent.token.write_text("canary-token")
+    ran = agent.enroll(url_of(hub))
+    assert ran.code == 3
+    assert "token" in ran.err
+    assert "canary" not in ran.out + ran.err
+    assert not (agent.folder / "conf.d").exists()
+
+
+def test_where_the_configuration_may_not_be_written_the_sink_is_printed(
+    agent: Agent, hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("agent.delivery.hub_settings.write", refuse)
+    ran = agent.enroll(url_of(hub))
+    assert ran.code == 0
+    agent.config.write_text(ran.out[ran.out.index("[[sinks]]") :])
+    assert agent.run("ship").code == 0
