@@ -163,8 +163,8 @@ def _hub(sink: Hub, places: Places, client: Client) -> Iterator[Check]:
         yield wrong(subject, printable(str(error)), "ask whoever runs the hub")
         return
     try:
-        pinned = sink.vkey or pinned(places.upload, sink.name)
+        vkey = sink.vkey or pinned(places.upload, sink.name)
     except (EvidenceError, OSError):
         yield note(subject, "answers; this user cannot see which key was pinned", "ask as root")
         return
-    yield judge_answer(subject, answer.status, answer.body, pinned)
+    yield judge_answer(subject, answer.status, answer.body, vkey)
