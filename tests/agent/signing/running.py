@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -62,12 +63,13 @@ def signer(state: Path, *options: str, before: Sequence[str] = ()) -> Iterator[R
     """Give a signer that answers; it is killed in the end if it still runs."""
     where = places(str(state))
     command = [*before, sys.executable, "-m", "agent", "_sign", "--state", str(state), "--bind", *options]
-    process = subprocess.Popen(command, cwd=TOP, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=TOP, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         wait_for(lambda: _answers(where.sign_socket) or process.poll() is not None)
         yield Running(process, where)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # strace(1), too, and what it traces
         process.communicate()
 
 
