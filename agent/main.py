@@ -22,6 +22,9 @@ COMMANDS = {
     "tables": "every table: what it reads, its columns, what it needs",
     "show-payload": "print exactly what would leave this host",
     "export": "write a pack for an auditor",
+    "enroll": "make this host known to a hub, and pin the hub's key",
+    "ship": "deliver now what waits, and say what became of it",
+    "import": "take batches in by hand: check them, file them, or forward them to a hub",
     "verify": "check packs, offline",
     "log": "show entries and checkpoints, prove that an entry is in the log",
     "keys": "show or rotate the key of this host",
@@ -85,7 +88,8 @@ def main(arguments: Sequence[str]) -> int:
 def _module(name: str) -> str:
     if name in INTERNAL:
         return f"agent.internal.{name.removeprefix('_')}"
-    return f"agent.commands.{name.replace('-', '_')}"
+    module = name.replace("-", "_")
+    return f"agent.commands.{module}_" if module == "import" else f"agent.commands.{module}"  # a word of Python's own
 
 
 def _sentence(text: str) -> str:
