@@ -1,4 +1,4 @@
-"""S1 at the outbox: the process is killed at every call of writing a batch or of keeping a receipt."""
+"""S1 and S2 at the outbox: every call of writing a batch or keeping a receipt is refused, or the process dies in it."""
 
 from __future__ import annotations
 
@@ -61,6 +61,24 @@ def test_a_kill_at_any_call_leaves_whole_batches_or_none(
         assert victim.run("batch", state).status == 0
         assert [place_of(each) is not None for each in names_in(outbox)] == [True, True], names_in(outbox)
         assert all(Taken(str(outbox / each)).blobs for each in names_in(outbox))
+
+
+@pytest.mark.slow
+@pytest.mark.needs_program("strace")
+@pytest.mark.parametrize("call", WRITES)
+def test_a_call_that_is_refused_leaves_no_half_batch_and_is_made_good(
+    victim: Victim, template: Path, scratch: Path, call: str
+) -> None:
+    state = copied(template, scratch / "state")
+    outbox_beside(state)
+    made = victim.counts("batch", state)[call]
+    for at in range(1, made + 1):
+        state = copied(template, scratch / "state")
+        outbox = outbox_beside(state)
+        outcome = victim.run("batch", state, f"{call}:error=ENOSPC:when={at}")
+        assert (outcome.status, outcome.met) == (0, 1), f"{call} {at}"
+        assert all(Taken(str(outbox / each)).finished for each in names_in(outbox)), f"{call} {at}"
+        assert [place_of(each) is not None for each in names_in(outbox)] == [True, True], names_in(outbox)
 
 
 def answers_beside(state: Path) -> None:
