@@ -49,11 +49,11 @@ class TarStream:
         *,
         compressed: bool,
         max_member: int = MAX_MEMBER,
-        max_total: int = MAX_TOTAL,
+        max_total: int | None = None,
     ) -> None:
         self._write = write
         self._max_member = max_member
-        self._max_total = max_total
+        self._max_total = MAX_TOTAL if max_total is None else max_total
         self._gzip = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if compressed else None
         self._hash = hashlib.sha256()
         self._total = 0

@@ -21,7 +21,7 @@ from evidence.state import Folder, open_state
 from hub.database import Database
 
 DATABASE = "hub.sqlite"
-_LOCK_WAIT_S = 10.0
+_LOCK_WAIT_S = 2.0
 
 
 class HubFolder:

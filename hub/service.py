@@ -50,6 +50,9 @@ class Hub:
         self._blobs = BlobFiles(folder.blobs)
         self._blobs.sweep()
         self.uploads = Uploads(folder.uploads, limits)
+        for digest in self.uploads.digests():  # taken, and then the process was killed
+            if folder.database.one("SELECT 1 FROM receipts WHERE digest = ?", digest) is not None:
+                self.uploads.end_all(digest)
         self._committer = Committer(folder.database, self._blobs, signers.storage)
 
     def close(self) -> None:

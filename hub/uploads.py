@@ -115,6 +115,17 @@ class Uploads:
         """Return all that is here, as a file."""
         return os.fdopen(self._folder.open(f"{key}.part", os.O_RDONLY), "rb")
 
+    def end_all(self, digest: str) -> None:
+        """Forget what was begun of a batch that was taken, unless a request works on it."""
+        with self._lock:
+            for key in [key for key, each in self._open.items() if each.digest == digest and key not in self._busy]:
+                self._remove(key)
+
+    def digests(self) -> set[str]:
+        """Return the digests of what is open."""
+        with self._lock:
+            return {each.digest for each in self._open.values()}
+
     def end(self, key: str) -> None:
         """Forget an upload, taken or refused."""
         with self._lock:

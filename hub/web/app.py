@@ -83,10 +83,11 @@ class Application:
         _exchange(request).log = announced.log_id
         known = await self._in_thread(lambda: self._hub.examine(announced))
         data = await body.read(request, self._hub.limits.max_chunk, self._hub.limits) if complete else b""
+        if known is None and complete:
+            known = await self._taken(announced, lambda: io.BytesIO(data))
         if known is not None:
+            self._hub.uploads.end_all(announced.digest)
             return _acknowledged(known)
-        if complete:
-            return await self._taken(announced, lambda: io.BytesIO(data))
         upload = await self._in_thread(lambda: self._hub.uploads.begin(announced))
         where = {"Location": f"/v1/uploads/{upload}", **self._progress(upload, announced)}
         return Response(status_code=201, headers=where)
@@ -143,11 +144,11 @@ class Application:
                     uploads.end(upload)
                 raise
             uploads.end(upload)
-            return done
+            return _acknowledged(done)
         finally:
             uploads.release(upload)
 
-    async def _taken(self, announced: Announced, stream: Callable[[], BinaryIO]) -> Response:
+    async def _taken(self, announced: Announced, stream: Callable[[], BinaryIO]) -> bytes:
         """Return the acknowledgement of a batch that is here whole."""
 
         def verify() -> Future[bytes]:
@@ -155,7 +156,7 @@ class Application:
                 return self._hub.verify(announced, whole)
 
         async with self._turns.of(announced.log_id):
-            return _acknowledged(await asyncio.wrap_future(await self._in_thread(verify)))
+            return await asyncio.wrap_future(await self._in_thread(verify))
 
     async def _add_checkpoint(self, request: Request) -> Response:
         data = await body.read(request, self._hub.limits.max_small_body, self._hub.limits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 import traceback
 from collections import Counter
@@ -19,6 +21,7 @@ from hub.web.access_log import AccessLog, Line, now
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _BUSY = {"Retry-After": "2"}
+_DRAIN_S = 2.0
 
 
 class Exchange(msgspec.Struct):
@@ -87,11 +90,24 @@ class Gate:
         headers = {**refused.headers, "Content-Type": refused.media_type}  # as it stands: Starlette adds a charset
         if not exchange.ended and _has_body(scope):
             headers["Connection"] = "close"  # nobody will read what still comes
+            await self._drain(receive, exchange)
         if exchange.kind == "timeout":
             headers["Connection"] = "close"
         body = b"" if scope["method"] == "HEAD" else refused.body
         response = Response(body, refused.status, headers)
         await response(scope, receive, send)
+
+    async def _drain(self, receive: Receive, exchange: Exchange) -> None:
+        """Read some of what is under way: a peer that is still sending would lose the answer with the connection."""
+        most = 2 * self._limits.max_chunk
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_read_on(receive, exchange, most), _DRAIN_S)
+
+
+async def _read_on(receive: Receive, exchange: Exchange, most: int) -> None:
+    while not exchange.ended and exchange.received < most:
+        if (await receive())["type"] != "http.request":
+            return
 
 
 def _refusal(error: Exception, log: AccessLog) -> Refused:

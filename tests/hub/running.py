@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,16 @@ class RunningHub:
     def log_lines(self) -> list[dict[str, Any]]:
         lines = self._log.read_text("utf-8").split("\n")
         return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def line(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the newest line of the access log that is wanted; it is written when the answer is out."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            found = [each for each in self.log_lines() if wanted(each)]
+            if found:
+                return found[-1]
+            time.sleep(0.01)
+        raise AssertionError(self.log_text())
 
     def log_text(self) -> str:
         return self._log.read_text("utf-8")
