@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import sys
 
+from agent.configuration.loading import load
 from agent.delivery import by_hand
 from agent.delivery.errors import DeliveryError
 from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
@@ -33,7 +34,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="DAY", help="first day of the period")
     parser.add_argument("--until", metavar="DAY", help="last day of the period")
     parser.add_argument("-o", "--output", metavar="FILE", help="pack to write; ends in .tar.gz, .tgz or .tar")
-    parser.add_argument("--org", metavar="NAME", help="organisation, as a label in the pack and in its name")
+    parser.add_argument(
+        "--org", metavar="NAME", help="organisation, in the pack and in its name; default: as configured"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that stands there")
     parser.add_argument(
         "--batches",
@@ -63,8 +66,9 @@ def run(options: argparse.Namespace) -> int:
         if since >= until:
             found = f"{shown_instant(since)} to {shown_instant(until)}"
             raise CommandError(f"expected a period that begins before it ends, found {found}", WRONG_USE)
-        name = options.output or file_name(options.org or "host", since, until)
-        summary = export(reader, name, since=since, until=until, organisation=options.org, overwrite=options.overwrite)
+        organisation = options.org or load().configuration.organisation
+        name = options.output or file_name(organisation or "host", since, until)
+        summary = export(reader, name, since=since, until=until, organisation=organisation, overwrite=options.overwrite)
     _print(name, summary)
     _warn(span, since, until)
     return COULD_NOT_RUN if summary.damaged or summary.lost else OK

@@ -98,7 +98,13 @@ class Retention(Section, frozen=True):
     """How long rows are kept on this host; statements, hashes and signatures stay for ever."""
 
     days: Annotated[int, setting(Number(1, 36500), "days that rows are kept")] = RETENTION_DAYS
-    prune_every: Annotated[int, setting(forms.span(HOUR, 31 * DAY), "how often rows past their days are removed")] = DAY
+    prune_every: Annotated[
+        int,
+        setting(
+            forms.span(HOUR, 31 * DAY),
+            "how often rows past their days are removed; never while the clock is not synchronised",
+        ),
+    ] = DAY
 
 
 class Outbox(Section, frozen=True):
@@ -202,9 +208,7 @@ class Hub(Remote, frozen=True, tag="hub"):
 class Configuration(Section, frozen=True):
     """All settings. With an empty file everything is read at its default interval and nothing leaves the host."""
 
-    organisation: Annotated[
-        str | None, setting(forms.plain(200), "name of the organisation, as packs and reports show it")
-    ] = None
+    organisation: Annotated[str | None, setting(forms.plain(100), "name of the organisation, as packs show it")] = None
     labels: Annotated[
         dict[
             Annotated[str, setting(forms.label_key(), "key of a label")],

@@ -23,6 +23,7 @@ from agent.daemon.parts import LATER
 from agent.errors import OK, WRONG_USE, CommandError
 from agent.internal.events import parse_event
 from agent.internal.homes import homes_in
+from agent.internal.retention import prune_if_due
 from agent.observing import Target, observation
 from agent.places import places
 from agent.signing.door import Door, open_door
@@ -59,7 +60,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         with open_door(places(options.state), DOOR_WAIT_S, options.config) as door:
             try:
-                return _run(door, options, configuration, tables, promise)
+                _run(door, options, configuration, tables, promise)
+                if tables and not loaded.problems:  # with problems nobody can tell how long rows are to be kept
+                    prune_if_due(door, configuration.retention, places(options.state).cache)
             finally:
                 sys.stderr.writelines(door.news())
     except (FormatError, LimitError):  # a defect of ours, which waiting does not mend
@@ -67,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
     except (EvidenceError, OSError) as error:
         sys.stderr.write(f"evidenced _collect: not signed: {printable(str(error), 1000)}\n")
         return LATER
+    return OK
 
 
 def _run(
@@ -75,7 +79,7 @@ def _run(
     configuration: Configuration,
     tables: Sequence[Table],
     promise: Mapping[str, int],
-) -> int:
+) -> None:
     target = Target("/", door.secret)
     seen = observation(target, dict(configuration.labels))
     seen = msgspec.structs.replace(seen, reason=options.reason)
@@ -88,7 +92,6 @@ def _run(
             _tell_table(each)
     if entry is not None:
         _tell("signed", entry.sequence, entry.origin)
-    return OK
 
 
 def _signed_events(door: Door, words: Sequence[str], seen: Observation) -> Entry | None:
