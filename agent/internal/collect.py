@@ -23,7 +23,6 @@ from agent.daemon.parts import LATER
 from agent.errors import OK, WRONG_USE, CommandError
 from agent.internal.events import parse_event
 from agent.internal.homes import homes_in
-from agent.internal.retention import prune_if_due
 from agent.observing import Target, observation
 from agent.places import places
 from agent.signing.door import Door, open_door
@@ -61,8 +60,6 @@ def run(options: argparse.Namespace) -> int:
         with open_door(places(options.state), DOOR_WAIT_S, options.config) as door:
             try:
                 _run(door, options, configuration, tables, promise)
-                if tables and not loaded.problems:  # with problems nobody can tell how long rows are to be kept
-                    prune_if_due(door, configuration.retention, places(options.state).cache)
             finally:
                 sys.stderr.writelines(door.news())
     except (FormatError, LimitError):  # a defect of ours, which waiting does not mend
