@@ -74,10 +74,11 @@ def passed(environment: MutableMapping[str, str], descriptor: int | None) -> soc
     try:
         os.set_inheritable(descriptor, False)  # noqa: FBT003  it takes no keyword
         listener = socket.socket(fileno=descriptor)
-        listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise ValueError(f"descriptor {descriptor}: expected a socket, found {error.strerror}") from None
+    listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if (listener.family, listener.type, listening) != (socket.AF_UNIX, socket.SOCK_STREAM, 1):
+        listener.detach()
         raise ValueError(f"descriptor {descriptor}: expected a Unix stream socket that listens, found another")
     return listener
 

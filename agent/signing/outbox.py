@@ -46,7 +46,7 @@ class Outbox:
         self._clerk = clerk
         self._policy_of = policy_of
         self._policy: Policy | None = None
-        self._wall = wall
+        self.wall = wall
         self._loaded: Progress | None = None
 
     @property
@@ -61,7 +61,8 @@ class Outbox:
         self._policy = None
 
     @property
-    def _progress(self) -> Progress:
+    def progress(self) -> Progress:
+        """Return how far everything is; files and progress agree when it is first asked for."""
         if self._loaded is None:
             self._loaded = progress_file.load(self._clerk.state)
             self._mend(self._loaded)
@@ -69,7 +70,7 @@ class Outbox:
 
     def wait_s(self, *, urgent: bool) -> float:
         """Return in how many seconds something that was just signed is to be written."""
-        since = self._wall() - self._progress.written
+        since = self.wall() - self.progress.written
         if urgent or since < 0:  # the clock was set back
             return COALESCE_S
         return max(COALESCE_S, SPACING_S - since)
@@ -80,7 +81,7 @@ class Outbox:
             return 0
         self._make_folder()
         count = 0
-        with self._saved() as progress:
+        with self.saved() as progress:
             for log in self._logs():
                 while count < most and progress.next.get(log.id, 0) < log.size:
                     self._write_one(progress, log.id, progress.next.get(log.id, 0))
@@ -97,7 +98,7 @@ class Outbox:
         sizes = {each.id: each.size for each in self._logs()}
         if first >= sizes.get(log_id, 0):
             raise StateError(f"log {log_id}", f"an entry {first}", f"{sizes.get(log_id, 0)}", "see evidenced log")
-        with self._saved() as progress:
+        with self.saved() as progress:
             self._forget(progress, log_id, first)
         return self.write()
 
@@ -105,11 +106,11 @@ class Outbox:
         """Return whether there are entries that no batch holds."""
         if not self.policy.sinks:
             return False
-        return any(self._progress.next.get(each.id, 0) < each.size for each in self._logs())
+        return any(self.progress.next.get(each.id, 0) < each.size for each in self._logs())
 
     def enrolled(self, vkey: str) -> None:
         """Believe a hub's signatures from now on; the entry that says so is signed already."""
-        with self._saved() as progress:
+        with self.saved() as progress:
             if vkey not in progress.hubs:
                 progress.hubs.append(vkey)
 
@@ -122,7 +123,7 @@ class Outbox:
         if policy is None:
             raise StateError(f"sink {sink}", "one of the configuration", "none of its name", "reload the signer")
         place = progress_file.place(name)
-        with self._saved() as progress:
+        with self.saved() as progress:
             if policy.kind == "hub":
                 if note is None:
                     raise FormatError(f"sink {sink}", "the log's checkpoint with the hub's signature", "none")
@@ -144,7 +145,7 @@ class Outbox:
         """
         if sink not in self.policy.sinks:
             raise StateError(f"sink {sink}", "one of the configuration", "none of its name", "reload the signer")
-        with self._saved() as progress:
+        with self.saved() as progress:
             batch = progress.batches.get(name)
             if batch is None:
                 return
@@ -171,7 +172,7 @@ class Outbox:
 
     def _acknowledged(self, place: Place, note: bytes, vkey: str | None) -> int:
         """Return up to which size a hub has the log. Raises: EvidenceError unless it says so with a key we know."""
-        keys = self._progress.hubs if vkey is None else [vkey]
+        keys = self.progress.hubs if vkey is None else [vkey]
         if not keys:
             raise StateError("hub", "a key to check its signature with", "none", "run evidenced enroll")
         verifiers = [Verifier.parse(each) for each in keys]
@@ -189,12 +190,12 @@ class Outbox:
         info = self._clerk.store.write_batch(self._folder, log_id, first, overwrite=True)
         progress.next[log_id] = info.size
         progress.batches[info.name] = _batch_of(info)
-        progress.written = self._wall()
+        progress.written = self.wall()
         self._save(progress)  # the file is there: forgotten, it would be written again
 
     def _trim(self) -> None:
         """Replace the oldest batches by their entries alone until the budget holds, and sign each replacement."""
-        progress = self._progress
+        progress = self.progress
         for name, batch in progress.oldest_first():
             worth = progress.bytes > self.policy.limit_bytes and not batch.bare and batch.bytes > WORTH_BYTES
             if worth or batch.replacing is not None:
@@ -253,9 +254,9 @@ class Outbox:
             return reader.logs()
 
     @contextlib.contextmanager
-    def _saved(self) -> Iterator[Progress]:
+    def saved(self) -> Iterator[Progress]:
         """Give the progress, and remember what became of it however that went."""
-        progress = self._progress
+        progress = self.progress
         try:
             yield progress
         finally:

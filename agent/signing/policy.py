@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from evidence.prune import RETENTION_DAYS
+
 SinkKind = Literal["directory", "http-put", "hub"]
 DEFAULT_LIMIT = 1 << 30
 
@@ -23,6 +25,8 @@ class Policy(msgspec.Struct, frozen=True):
 
     sinks: dict[str, SinkPolicy]
     limit_bytes: int = DEFAULT_LIMIT
+    keep_days: int = RETENTION_DAYS
+    prune_every_s: int = 86_400
 
 
 NOTHING = Policy({})
@@ -46,4 +50,5 @@ def policy_of(config: str | None) -> Policy:
             sinks[each.name] = SinkPolicy("hub", each.vkey)
         else:
             sinks[each.name] = SinkPolicy("directory" if isinstance(each, Directory) else "http-put")
-    return Policy(sinks, loaded.configuration.outbox.limit)
+    own = loaded.configuration
+    return Policy(sinks, own.outbox.limit, own.retention.days, own.retention.prune_every)

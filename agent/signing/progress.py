@@ -51,6 +51,8 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     batches: dict[str, Batch] = msgspec.field(default_factory=dict)
     hubs: list[str] = msgspec.field(default_factory=list)
     """Verifier keys of hubs that this host enrolled with, by signed entries of its own."""
+    pruned: float = 0.0
+    """When rows past their days were last looked for, POSIX seconds."""
     written: float = 0.0
     """When the last batch was written, POSIX seconds."""
 

@@ -11,6 +11,7 @@ from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk, told
 from agent.signing.outbox import COALESCE_S, Outbox
 from agent.signing.protocol import Answer, Failed, Question, Signed
+from agent.signing.retention import Retention
 from agent.signing.server import IDLE_EXIT_S
 from agent.signing.session import Request, failure
 from agent.terminal import printable
@@ -32,6 +33,8 @@ class Service:
         self._clerk = clerk
         self._outbox = outbox
         self._desk = Desk(clerk, outbox)
+        self._retention = Retention(clerk, outbox)
+        self._looks = False
         self._due: float | None = None
 
     @cached_property
@@ -57,7 +60,13 @@ class Service:
         return told(answer, self._clerk)
 
     def pause(self, now: float) -> float | None:
-        """Write one batch if it is time, and return when there is more to do; None: not before somebody asks."""
+        """Do one thing that is due, and return when there is more to do; None: not before somebody asks."""
+        if self._looks:
+            self._looks = False
+            try:
+                self._retention.keep()
+            except (EvidenceError, OSError) as error:
+                _tell(error)
         if self._due is not None and now >= self._due:
             self._due = self._written(now)
         return None if self._due is None or self._due - now > IDLE_EXIT_S else self._due
@@ -72,9 +81,10 @@ class Service:
         """Put off the outbox: a moment for what people wait for, longer for what the schedule brings."""
         if isinstance(question, protocol.Event) and question.kind == CONFIGURED:
             self._outbox.reload()
+        scheduled = isinstance(question, protocol.Snapshot) and question.reason == "scheduled"
+        self._looks = scheduled and self._retention.is_due()
         if not self._outbox.policy.sinks:
             return
-        scheduled = isinstance(question, protocol.Snapshot) and question.reason == "scheduled"
         alive = isinstance(question, protocol.Event) and question.kind == HEARTBEAT
         due = time.monotonic() + self._outbox.wait_s(urgent=not (scheduled or alive))
         self._due = due if self._due is None else min(self._due, due)
@@ -82,9 +92,12 @@ class Service:
     def _written(self, now: float) -> float | None:
         """Write one batch, and return when to write the next: at once while there are more."""
         try:
-            if self._outbox.write(most=1) and self._outbox.left():
-                return now
+            return now if self._outbox.write(most=1) and self._outbox.left() else None
         except (EvidenceError, OSError) as error:
-            sys.stderr.write(f"evidenced _sign: {printable(str(error), LINE_LIMIT)}\n")
+            _tell(error)
             return now + RETRY_S
-        return None
+
+
+def _tell(error: Exception) -> None:
+    """Tell the journal what went wrong with something that nobody waits for."""
+    sys.stderr.write(f"evidenced _sign: {printable(str(error), LINE_LIMIT)}\n")

@@ -354,10 +354,11 @@ def test_an_outbox_that_cannot_be_written_stops_nobody_from_signing(
 def test_sinks_and_budget_come_from_the_configuration(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text(
-        f'[outbox]\nlimit = "64MiB"\n[[sinks]]\nname = "stick"\ntype = "directory"\npath = "{tmp_path}"\n'
+        '[outbox]\nlimit = "64MiB"\n[retention]\ndays = 100\nprune_every = "2h"\n'
+        f'[[sinks]]\nname = "stick"\ntype = "directory"\npath = "{tmp_path}"\n'
         f'[[sinks]]\nname = "hub"\ntype = "hub"\nurl = "https://hub.example"\nvkey = "{VKEY}"\n'
     )
-    assert policy_of(str(file)) == Policy(BOTH.sinks, 64 << 20)
+    assert policy_of(str(file)) == Policy(BOTH.sinks, 64 << 20, 100, 7200)
 
 
 def test_a_configuration_with_a_problem_writes_nothing_and_says_so(
@@ -373,3 +374,20 @@ def test_a_name_that_is_no_batch_is_damage(made: Made) -> None:
     with pytest.raises(EvidenceError):
         made.outbox.delivered("stick", "../../etc/passwd", None, None)
     assert place_of(Place("0" * 16 + "-1", 0, 1).file_name) is not None
+
+
+def test_rows_past_their_days_are_removed_once_a_day_without_being_asked_for(made: Made) -> None:
+    made.policy = NOTHING
+    service = Service(made.clerk, made.outbox)
+    scheduled = Snapshot(tables=("users",), promise={}, reason="scheduled", privileged=True, labels={})
+    made.wall = time.time() + (NOTHING.keep_days + 1) * 86_400
+    for rows in (1, 2, 3):
+        service.act(Request(scheduled, (collection(rows),)), 0)
+        service.pause(time.monotonic())
+        made.wall += 60
+    assert entries(made.where.state).count("pruned") == 0  # the first time there was nothing yet
+    made.wall += NOTHING.prune_every_s
+    service.act(Request(scheduled, (collection(3),)), 0)
+    assert entries(made.where.state).count("pruned") == 0  # not while somebody waits
+    service.pause(time.monotonic())
+    assert entries(made.where.state).count("pruned") == 1
