@@ -125,6 +125,9 @@ def judge_supervision(said: Supervision | None) -> Iterator[Check]:
         yield note("supervisor", "runs, and does not say how it is", "try again in a few seconds")
         return
     yield fine("supervisor", f"runs as {said.pid}, {counted(len(said.tables), 'table')} planned")
+    if said.paused is not None:
+        found = f"readings wait, the host is short of {printable(said.paused)}"
+        yield note("schedule", found, "they are made after schedule.pause_limit all the same")
     for text in problems_of(said, Log(), running=True):
         yield wrong("supervisor", text, "evidenced status shows more")
 

@@ -18,16 +18,17 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import users
 from agent.configuration.model import HttpPut, Hub
 from agent.delivery.budget import Limits
 from agent.delivery.progress import Parked, Progress, set_pin
 from agent.doctor.check import Check
-from agent.doctor.folders import check_folders
+from agent.doctor.folders import check_folders, check_users
 from agent.doctor.hub_answer import judge_answer
 from agent.doctor.service import check_clock, check_sockets, judge_supervision, listening_now, listening_sockets
 from agent.doctor.sinks import check_remote, judge_progress
 from agent.doctor.state import check_log, check_outbox, check_quarantine
-from agent.places import places
+from agent.places import SYSTEM, Places, places
 from agent.supervision import Process, Supervision
 from evidence.keys import NOTE_COSIGNATURE, PrivateKey
 from tests.agent.command_line import Evidenced
@@ -290,6 +291,49 @@ def test_a_supervisor_that_complains_of_nothing_is_fine() -> None:
 def test_what_the_supervisor_complains_about_is_wrong(changes: dict[str, object], text: str) -> None:
     found = [each for each in supervision(**changes) if each.state == "wrong"]
     assert [text in each.found for each in found] == [True]
+
+
+def test_a_pause_is_told_without_alarm() -> None:
+    assert [(each.subject, each.state) for each in supervision(paused="cpu")][1:] == [("schedule", "note")]
+
+
+@pytest.mark.parametrize(
+    ("there", "state_word"),
+    [
+        ((), "note"),
+        (("evidenced", "evidenced-collect"), "wrong"),
+        (("evidenced", "evidenced-collect", "evidenced-upload", "evidenced-record"), "fine"),
+    ],
+)
+def test_the_services_users_are_all_there_or_none(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], state_word: str
+) -> None:
+    monkeypatch.setattr(users, "user_id", lambda name: 1 if name in there else None)
+    monkeypatch.setattr(users, "group_id", lambda name: 1 if name in there else None)
+    (found,) = check_users(SYSTEM)
+    assert found.state == state_word
+
+
+@pytest.mark.needs_root
+def test_each_folder_of_the_service_has_an_owner_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = {"evidenced": 12001, "evidenced-upload": 12002, "evidenced-collect": 12003}
+    monkeypatch.setattr(users, "user_id", ids.get)
+    monkeypatch.setattr(users, "group_id", ids.get)
+    monkeypatch.setattr(Places, "system", True)
+    where = Places(*(str(tmp_path / name) for name in ("state", "outbox", "upload", "cache", "run")))
+    modes = {"state": (12001, 12001, 0o700), "outbox": (12001, 12002, 0o750), "upload": (12002, 12002, 0o700)}
+    for name, (user, group, mode) in {**modes, "cache": (12003, 12003, 0o700)}.items():
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, user, group)
+        (tmp_path / name).chmod(mode)
+    assert [each.state for each in check_folders(where)] == ["fine"] * 4
+    os.chown(tmp_path / "outbox", 12001, 12001)
+    os.chown(tmp_path / "cache", 0, 0)
+    (tmp_path / "upload").chmod(0o755)
+    wrong = {each.subject: each for each in check_folders(where) if each.state == "wrong"}
+    assert set(wrong) == {"folder outbox", "folder cache", "folder upload"}
+    assert wrong["folder outbox"].step.startswith("chgrp -R evidenced-upload")
+    assert wrong["folder cache"].step.startswith("chown -R evidenced-collect")
 
 
 def test_a_supervisor_that_says_nothing_yet_is_asked_again() -> None:
