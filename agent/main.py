@@ -88,8 +88,7 @@ def main(arguments: Sequence[str]) -> int:
 def _module(name: str) -> str:
     if name in INTERNAL:
         return f"agent.internal.{name.removeprefix('_')}"
-    module = name.replace("-", "_")
-    return f"agent.commands.{module}_" if module == "import" else f"agent.commands.{module}"  # a word of Python's own
+    return f"agent.commands.{name.replace('-', '_')}"
 
 
 def _sentence(text: str) -> str:

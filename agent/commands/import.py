@@ -1,4 +1,4 @@
-"""`evidenced import`: take batches in that came by hand, check them, and file or forward them."""
+"""`evidenced import`: take batches in that came by hand, check them, and file or forward them."""  # noqa: N999  the command's own name
 
 from __future__ import annotations
 
