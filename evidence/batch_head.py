@@ -20,14 +20,15 @@ _PROTECTIONS: tuple[Protection, ...] = ("file", "sealed", "memory")
 
 
 class ForkError(ProofError):
-    """The log was split: its key signed `other`, and `known` is no part of it."""
+    """The log was split: its key signed `other`, and `known` is no part of it; there, `root` is of the same size."""
 
-    def __init__(self, known: Checkpoint, other: Note, checkpoint: Checkpoint) -> None:
+    def __init__(self, known: Checkpoint, other: Note, checkpoint: Checkpoint, root: bytes) -> None:
         where = f"log {checkpoint.origin}"
         super().__init__(where, f"the tree known at size {known.size} within size {checkpoint.size}", "another tree")
         self.known = known
         self.other = other
         self.checkpoint = checkpoint
+        self.root = root
 
 
 class ElsewhereError(ProofError):
@@ -145,7 +146,8 @@ def compare(known: Frontier, place: Place, tree: SignedTree) -> None:
         raise ElsewhereError(place, known.size)
     there = _grown(tree.before, tree.leaves[: (known.size - place.first) * HASH_BYTES])
     if there.full != known.full:
-        raise ForkError(Checkpoint(tree.checkpoint.origin, known.size, known.root()), tree.note, tree.checkpoint)
+        expected = Checkpoint(tree.checkpoint.origin, known.size, known.root())
+        raise ForkError(expected, tree.note, tree.checkpoint, there.root())
 
 
 def _grown(tree: Frontier, leaves: bytes) -> Frontier:

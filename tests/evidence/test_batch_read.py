@@ -448,6 +448,9 @@ def test_a_fork_is_told_with_both_checkpoints(shipper: Shipper, rest: bytes, siz
     origin = "evidenced/" + shipper.logs()[0].replace("-", "/")
     assert caught.value.known == Checkpoint(origin, size, known.root())
     assert caught.value.checkpoint.size == 5
+    with EvidenceStore.read(str(shipper.state)) as reader:
+        leaves = tree.split(reader.leaves(shipper.logs()[0]))
+    assert caught.value.root == tree.root(leaves[:size])
     note.verify(caught.value.other, [note.Verifier(origin, shipper.key.public)])
 
 
