@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from agent.configuration import forms
+from agent.configuration import forms, texts
 from agent.configuration.forms import Flag, Form, Listed, Number
 from agent.labels import VALUE_LIMIT
 from evidence.prune import RETENTION_DAYS
@@ -88,7 +88,7 @@ class Privacy(Section, frozen=True):
     drop: Annotated[
         tuple[str, ...],
         setting(
-            Listed(forms.column(), "columns"),
+            Listed(texts.column(), "columns"),
             "columns about people that are null in every row; docs/privacy.md lists those that can be dropped",
         ),
     ] = ()
@@ -131,23 +131,23 @@ class Upload(Section, frozen=True):
 class Sink(Section, frozen=True, tag_field="type"):
     """Where batches go; several sinks each have their own progress."""
 
-    name: Annotated[str, setting(forms.name(), "name of the sink, in status and progress; once in all files")]
+    name: Annotated[str, setting(texts.name(), "name of the sink, in status and progress; once in all files")]
 
 
 class Directory(Sink, frozen=True, tag="directory"):
     """A folder: a stick, a share, the way over an air gap."""
 
-    path: Annotated[str, setting(forms.path(), "folder that batches are put into; it must exist")]
+    path: Annotated[str, setting(texts.path(), "folder that batches are put into; it must exist")]
 
 
 class Remote(Sink, frozen=True):
     """A server: how to reach it, and how both sides know each other."""
 
     url: Annotated[
-        str, setting(forms.url(), "address of the server; for http-put, the folder that batches are put into")
+        str, setting(texts.url(), "address of the server; for http-put, the folder that batches are put into")
     ]
     ca_file: Annotated[
-        str | None, setting(forms.path(), "PEM file of the authorities that are trusted; absent: those of the system")
+        str | None, setting(texts.path(), "PEM file of the authorities that are trusted; absent: those of the system")
     ] = None
     pin_sha256: Annotated[
         tuple[str, ...],
@@ -157,19 +157,19 @@ class Remote(Sink, frozen=True):
         ),
     ] = ()
     client_certificate: Annotated[
-        str | None, setting(forms.path(), "PEM file of the certificate that this host shows (mTLS)")
+        str | None, setting(texts.path(), "PEM file of the certificate that this host shows (mTLS)")
     ] = None
-    client_key: Annotated[str | None, setting(forms.path(), "PEM file of its private key; a secret")] = None
+    client_key: Annotated[str | None, setting(texts.path(), "PEM file of its private key; a secret")] = None
     client_key_credential: Annotated[
-        str | None, setting(forms.credential(), "systemd credential that holds the private key, in place of a file")
+        str | None, setting(texts.credential(), "systemd credential that holds the private key, in place of a file")
     ] = None
     token_file: Annotated[
-        str | None, setting(forms.path(), "file with the token that is sent as Authorization: Bearer; a secret")
+        str | None, setting(texts.path(), "file with the token that is sent as Authorization: Bearer; a secret")
     ] = None
     token_credential: Annotated[
-        str | None, setting(forms.credential(), "systemd credential that holds the token, in place of a file")
+        str | None, setting(texts.credential(), "systemd credential that holds the token, in place of a file")
     ] = None
-    proxy: Annotated[str | None, setting(forms.proxy(), "HTTP proxy; absent: none, whatever the environment says")] = (
+    proxy: Annotated[str | None, setting(texts.proxy(), "HTTP proxy; absent: none, whatever the environment says")] = (
         None
     )
 
@@ -180,14 +180,14 @@ class HttpPut(Remote, frozen=True, tag="http-put"):
     confirm: Annotated[
         str,
         setting(
-            forms.choice("read-back", "status"),
+            texts.choice("read-back", "status"),
             '"read-back": delivered once the file was read back and is the same; "status": once the server says so',
         ),
     ] = "read-back"
     user: Annotated[
         str | None,
         setting(
-            forms.matching(r"[!-9;-~]{1,255}", "1 to 255 ASCII characters without space and :"),
+            texts.matching(r"[!-9;-~]{1,255}", "1 to 255 ASCII characters without space and :"),
             "name for HTTP Basic; the token is then the password",
         ),
     ] = None
@@ -199,7 +199,7 @@ class Hub(Remote, frozen=True, tag="hub"):
     vkey: Annotated[
         str | None,
         setting(
-            forms.verifier(),
+            texts.verifier(),
             "the hub's key; absent: the one that `evidenced enroll` pinned",
         ),
     ] = None
@@ -208,17 +208,17 @@ class Hub(Remote, frozen=True, tag="hub"):
 class Configuration(Section, frozen=True):
     """All settings. With an empty file everything is read at its default interval and nothing leaves the host."""
 
-    organisation: Annotated[str | None, setting(forms.plain(100), "name of the organisation, as packs show it")] = None
+    organisation: Annotated[str | None, setting(texts.plain(100), "name of the organisation, as packs show it")] = None
     labels: Annotated[
         dict[
-            Annotated[str, setting(forms.label_key(), "key of a label")],
-            Annotated[str, setting(forms.plain(VALUE_LIMIT), "value of the label")],
+            Annotated[str, setting(texts.label_key(), "key of a label")],
+            Annotated[str, setting(texts.plain(VALUE_LIMIT), "value of the label")],
         ],
         msgspec.Meta(description="Labels of this host, signed in every statement: KEY = TEXT, at most 64."),
     ] = {}
     schedule: Schedule = Schedule()
     tables: Annotated[
-        dict[Annotated[str, setting(forms.table_name(), "name of a table")], TableSettings],
+        dict[Annotated[str, setting(texts.table_name(), "name of a table")], TableSettings],
         msgspec.Meta(description="Settings of single tables; `evidenced tables` lists names and default intervals."),
     ] = {}
     watches: Watches = Watches()
