@@ -89,12 +89,14 @@ class Hub:
                 found = found.with_line(line)
         return found.encode()
 
-    def examine(self, announced: Announced) -> bytes | None:
-        """Return the acknowledgement of a batch that was taken before, None if it may be sent.
+    def examine(self, announced: Announced) -> bytes | intake.Arrived:
+        """Return the acknowledgement of a batch that was taken before, its checkpoint if it may be sent.
 
         Raises: Problem; StandsElsewhere; as far as it can be said before the batch is here.
         """
-        self._state_for(announced)
+        state = self._state_of(announced)
+        arrived = self._arrived(state, announced)
+        self._check_place(state, announced, arrived)
         row = self._folder.database.one(
             "SELECT receipts.note, logs.id FROM receipts JOIN logs ON logs.number = receipts.log WHERE digest = ?",
             announced.digest,
@@ -103,15 +105,18 @@ class Hub:
             return bytes(row["note"])
         if self._folder.free() < self.limits.reserve + 2 * announced.length:
             raise Problem("storage", "ask the operator for more disk", headers={"Retry-After": "300"})
-        return None
+        return arrived
 
-    def verify(self, announced: Announced, stream: BinaryIO) -> Future[bytes]:
+    def verify(self, announced: Announced, stream: BinaryIO, arrived: intake.Arrived | None = None) -> Future[bytes]:
         """Check a whole batch and hand it to the committer; the result is its acknowledgement.
 
+        `arrived` is what `examine` returned, if that was asked just now; others may have grown the log since.
         Raises: Problem; StandsElsewhere.
         """
         _check_digest(announced, stream)
-        state, arrived = self._state_for(announced)
+        state = self._state_of(announced)
+        arrived = arrived or self._arrived(state, announced)
+        self._check_place(state, announced, arrived)
         try:
             accepted = intake.check(self._folder.database, self._blobs, state, announced, arrived, stream)
         except ForkError as error:
@@ -125,20 +130,25 @@ class Hub:
         except ForkError as error:
             raise forks.keep(self._folder, error.fork) from None
 
-    def _state_for(self, announced: Announced) -> tuple[LogState, intake.Arrived]:
+    def _state_of(self, announced: Announced) -> LogState:
         state = load(self._folder.database, announced.log_id)
         if state is None:
             raise Problem("not-enrolled", "the key of this log is not known here: enrol it")
+        return state
+
+    def _arrived(self, state: LogState, announced: Announced) -> intake.Arrived:
         checkpoint, own = checkpoints.signed(announced.note.encode(), state)
         if checkpoint.size != announced.size:
             raise Problem("malformed", f"Evidenced-Checkpoint: expected size {announced.size}, found {checkpoint.size}")
+        return intake.Arrived(checkpoint, own)
+
+    def _check_place(self, state: LogState, announced: Announced, arrived: intake.Arrived) -> None:
         try:
-            checkpoints.check_known(self._folder.database, state, checkpoint, own)
+            checkpoints.check_known(self._folder.database, state, arrived.checkpoint, arrived.note)
         except ForkError as error:
             raise forks.keep(self._folder, error.fork) from None
         if announced.first > state.size:
             raise StandsElsewhere(state.size)
-        return state, intake.Arrived(checkpoint, own)
 
 
 def _check_digest(announced: Announced, stream: BinaryIO) -> None:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from hub import witness
+from hub.intake import Arrived
 from hub.problem import Problem, Refused
 from hub.service import Hub
 from hub.uploads import Announced
@@ -81,13 +82,13 @@ class Application:
     async def _begin(self, request: Request) -> Response:
         announced, complete = self._announced(request)
         _exchange(request).log = announced.log_id
-        known = await self._in_thread(lambda: self._hub.examine(announced))
+        found = await self._in_thread(lambda: self._hub.examine(announced))
         data = await body.read(request, self._hub.limits.max_chunk, self._hub.limits) if complete else b""
-        if known is None and complete:
-            known = await self._taken(announced, lambda: io.BytesIO(data))
-        if known is not None:
+        if isinstance(found, Arrived) and complete:
+            found = await self._taken(announced, lambda: io.BytesIO(data), found)
+        if isinstance(found, bytes):
             self._hub.uploads.end_all(announced.digest)
-            return _acknowledged(known)
+            return _acknowledged(found)
         upload = await self._in_thread(lambda: self._hub.uploads.begin(announced))
         where = {"Location": f"/v1/uploads/{upload}", **self._progress(upload, announced)}
         return Response(status_code=201, headers=where)
@@ -148,12 +149,14 @@ class Application:
         finally:
             uploads.release(upload)
 
-    async def _taken(self, announced: Announced, stream: Callable[[], BinaryIO]) -> bytes:
+    async def _taken(
+        self, announced: Announced, stream: Callable[[], BinaryIO], arrived: Arrived | None = None
+    ) -> bytes:
         """Return the acknowledgement of a batch that is here whole."""
 
         def verify() -> Future[bytes]:
             with stream() as whole:
-                return self._hub.verify(announced, whole)
+                return self._hub.verify(announced, whole, arrived)
 
         async with self._turns.of(announced.log_id):
             return await asyncio.wrap_future(await self._in_thread(verify))
