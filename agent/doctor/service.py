@@ -71,7 +71,10 @@ def check_sockets(places: Places, listening: frozenset[str]) -> Iterator[Check]:
 
 
 def _is_heard(path: str, listening: frozenset[str]) -> bool:
-    """Return whether somebody listens at a path, or at that name in a folder that the kernel does not tell."""
+    """Return whether somebody listens at a path, or at that name in a folder that the kernel does not tell.
+
+    Of two agents on one host the second may so speak for the first; the signer is asked itself.
+    """
     name = os.path.basename(path)
     return path in listening or any(OF_A_FOLDER.sub("", each) == name for each in listening if each != name)
 

@@ -198,7 +198,7 @@ def test_a_socket_that_nobody_listens_at_is_named(tmp_path: Path) -> None:
     os.makedirs(where.run)
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(where.upload_socket)
-    found = {each.subject: each for each in check_sockets(where, listening_now())}
+    found = {each.subject: each for each in check_sockets(where, frozenset({"/elsewhere/upload.sock"}))}
     assert found["socket upload"].state == "wrong"
     assert "nobody listens" in found["socket upload"].found
     assert found["socket sign"].state == "note"
