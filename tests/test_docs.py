@@ -77,7 +77,8 @@ def test_the_manual_page_names_every_option(name: str) -> None:
     importlib.import_module(f"agent.commands.{name.replace('-', '_')}").declare(parser)
     page = (TOP / "docs/man/evidenced.1").read_text()
     assert f".Cm {name}" in page
-    for option in (text for action in parser._actions for text in action.option_strings if text != "-h"):
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    for option in (text for action in shown for text in action.option_strings if text != "-h"):
         assert f"Fl {option[1:]}" in page or f"| {option[1:]}" in page, option
 
 
