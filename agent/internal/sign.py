@@ -14,7 +14,7 @@ from agent.signing.clerk import Clerk
 from agent.signing.notify import Notifier
 from agent.signing.outbox import Outbox
 from agent.signing.peer import Doorkeeper
-from agent.signing.policy import policy_of
+from agent.signing.policy import config_of, policy_of
 from agent.signing.server import Server
 from agent.signing.service import Service
 
@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until idle."""
     where = places(options.state)
     clerk = Clerk(where.state, LOCK_WAIT_S)
-    service = Service(clerk, Outbox(where.outbox, clerk, lambda: policy_of(options.config)))
+    config = config_of(options.config, where)
+    service = Service(clerk, Outbox(where.outbox, clerk, lambda: policy_of(config)))
     server = Server(_listener(options, where), Doorkeeper.of_this_process(), service.act, service.tables)
     server.heed_signals()
     try:

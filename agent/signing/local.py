@@ -12,7 +12,7 @@ from agent.signing.asking import Door
 from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk
 from agent.signing.outbox import Outbox
-from agent.signing.policy import policy_of
+from agent.signing.policy import config_of, policy_of
 from agent.signing.protocol import Answer, Question, checked
 from agent.users import acting_for
 from evidence.errors import FormatError
@@ -25,7 +25,7 @@ class LocalDoor(Door):
         super().__init__()
         self._places = places
         self._wait_s = wait_s
-        self._config = config
+        self._config = config_of(config, places)
 
     def ask(self, question: Question, collections: Sequence[Collection] = ()) -> Answer:
         """Do it here, by the rules that the signer has."""

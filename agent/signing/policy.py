@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Literal
 
 import msgspec
 
+from agent.places import Places
 from evidence.prune import RETENTION_DAYS
 
 SinkKind = Literal["directory", "http-put", "hub"]
+SYSTEM_FILE = "/etc/evidenced/agent.toml"
 DEFAULT_LIMIT = 1 << 30
 
 
@@ -30,6 +33,13 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 NOTHING = Policy({})
+
+
+def config_of(given: str | None, places: Places) -> str | None:
+    """Return which file is to be read: of the service it is the system's, whoever reads it; None: this user's own."""
+    if given is not None or not places.system or not os.path.lexists(SYSTEM_FILE):
+        return given
+    return SYSTEM_FILE
 
 
 def policy_of(config: str | None) -> Policy:
