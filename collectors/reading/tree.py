@@ -57,6 +57,10 @@ class Tree:
     def _open_below(self, path: str, folder: str) -> int:
         """Return what stands at a path in a folder whose owner is not trusted to place links."""
         folder = clean(folder)
+        own = self._refused().nearest(path, folder)
+        if own != folder and own == path:  # a file with a mount of its own: it is what stands there
+            return self._open(path, follow=False)
+        folder = own
         rest = path.removeprefix(folder.rstrip("/"))
         if not (path + "/").startswith(folder.rstrip("/") + "/") or "/.." in rest:
             raise ReadError(path, "link_refused", f"expected a path below {folder!a}, found one that leaves it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from tests.booted.host import SEEN_AT, BootedHost
 
@@ -29,12 +30,18 @@ StandardError=journal
 """
 
 
-def caged(host: BootedHost, unit: str, *program: str, capabilities: str | None = None) -> str:
-    """Run a program as a unit's own and return what it printed; `capabilities` are less than the unit's, if given."""
+def caged(
+    host: BootedHost, unit: str, *program: str, capabilities: str | None = None, settings: Sequence[str] = ()
+) -> str:
+    """Run a program as a unit's own and return what it printed.
+
+    `capabilities` are less than the unit's, if given; `settings` are lines that stand in place of the unit's.
+    """
     host.ok("cp", f"{INSTALLED}/{unit}.service", "/run/systemd/system/caged.service")
     instead = INSTEAD.format(program=" ".join(program), output=OUTPUT)
     if capabilities is not None:
         instead += f"AmbientCapabilities=\nAmbientCapabilities={capabilities}\n"
+    instead += "".join(f"{each}\n" for each in settings)
     host.write("/run/systemd/system/caged.service.d/instead.conf", instead)
     host.ok("systemctl", "daemon-reload")
     started = host.run("systemctl", "start", "caged.service", timeout_s=120)
@@ -42,9 +49,12 @@ def caged(host: BootedHost, unit: str, *program: str, capabilities: str | None =
     return host.ok("cat", OUTPUT)
 
 
-def tried(host: BootedHost, unit: str, *words: str, capabilities: str | None = None) -> dict[str, str]:
+def tried(
+    host: BootedHost, unit: str, *words: str, capabilities: str | None = None, settings: Sequence[str] = ()
+) -> dict[str, str]:
     """Return how each try of the probe ended in a unit's cage."""
-    found: dict[str, str] = json.loads(caged(host, unit, *PROBE, *words, capabilities=capabilities))
+    printed = caged(host, unit, *PROBE, *words, capabilities=capabilities, settings=settings)
+    found: dict[str, str] = json.loads(printed)
     return found
 
 

@@ -59,24 +59,19 @@ def read(paths: list[str]) -> dict[str, str]:
     return {each: outcome(os.listdir if os.path.isdir(each) else content, each) for each in paths}
 
 
-def others() -> list[int]:
-    """Return all other processes."""
-    return sorted(int(each) for each in os.listdir("/proc") if each.isdigit() and int(each) != os.getpid())
-
-
 def processes(arguments: list[str]) -> dict[str, str]:
-    """Try to get at a file, at memory and at descriptors through every other process."""
+    """Try to get at a file, at memory and at descriptors through other processes: PATH PID…, and all it sees."""
+    path, *given = arguments
+    seen = [int(each) for each in os.listdir("/proc") if each.isdigit() and int(each) != os.getpid()]
     found = {}
-    for pid in others():
-        name = f"{pid} {content(f'/proc/{pid}/comm').decode().strip()}"
-        for path in arguments:
-            found[f"root of {name}: {path}"] = outcome(content, f"/proc/{pid}/root{path}")
-        found[f"memory of {name}"] = outcome(memory, pid)
-        found[f"environment of {name}"] = outcome(content, f"/proc/{pid}/environ")
-        found[f"process_vm_readv of {name}"] = outcome(vm_read, pid)
-        found[f"ptrace of {name}"] = outcome(attach, pid)
-        found[f"descriptor of {name}"] = outcome(descriptor_of, pid)
-        found[f"signal to {name}"] = outcome(os.kill, pid, 0)
+    for pid in sorted({int(each) for each in given} | set(seen)):
+        found[f"root {pid}"] = outcome(content, f"/proc/{pid}/root{path}")
+        found[f"memory {pid}"] = outcome(memory, pid)
+        found[f"environment {pid}"] = outcome(content, f"/proc/{pid}/environ")
+        found[f"process_vm_readv {pid}"] = outcome(vm_read, pid)
+        found[f"ptrace {pid}"] = outcome(attach, pid)
+        found[f"descriptor {pid}"] = outcome(descriptor_of, pid)
+        found[f"signal {pid}"] = outcome(os.kill, pid, 0)
     return found
 
 
@@ -201,6 +196,7 @@ def run(path: str) -> None:
     child = os.fork()
     if child == 0:
         try:
+            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
             os.execv(path, [path, "--version"])  # noqa: S606  that it cannot is what is tried
         except OSError as error:
             os.write(writing, bytes([error.errno or 255]))
