@@ -38,6 +38,8 @@ class HubFolder:
         self.blobs = folder("blobs")
         self.uploads = folder("uploads")
         self.forks = folder("forks")
+        if create:
+            os.close(root.open(DATABASE, os.O_RDWR | os.O_CREAT))  # SQLite would go by the umask
         self.database = Database(os.path.join(root.path, DATABASE))
         stack.callback(self.database.close)
 

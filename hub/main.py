@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Protocol
 
 from evidence.errors import EvidenceError
-from hub.errors import COULD_NOT_RUN, WRONG_USE, CommandError
+from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from hub.terminal import printable
 
 COMMANDS = {
@@ -37,7 +36,6 @@ class Command(Protocol):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `evidenced-hub hosts | head` ends quietly
     parser = _parser()
     name = arguments[0] if arguments else None
     if name is None or name not in COMMANDS:
@@ -54,14 +52,19 @@ def main(arguments: Sequence[str]) -> int:
     command.declare(own)
     options = own.parse_args(arguments[1:])
     try:
-        return command.run(options)
+        code = command.run(options)
+        sys.stdout.flush()
     except CommandError as error:
         return _complain(name, str(error), error.code)
     except EvidenceError as error:
         return _complain(name, str(error), COULD_NOT_RUN)
+    except BrokenPipeError:  # `evidenced-hub hosts | head`; the signal itself would end a hub whose client is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return _complain(name, where + (error.strerror or type(error).__name__).lower(), COULD_NOT_RUN)
+    return code
 
 
 def _complain(name: str, text: str, code: int) -> int:

@@ -241,6 +241,20 @@ def test_what_is_no_http_is_answered_and_ended(hub: RunningHub) -> None:
         assert b"application/problem+json" in answer
 
 
+def test_a_peer_that_is_gone_before_its_answer_does_the_hub_no_harm(
+    hub: RunningHub, new_agent: Callable[[], Agent], tmp_path: Path
+) -> None:
+    batch = new_agent().batch(tmp_path)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in batch.headers(complete=True).items())
+    head = f"POST /v1/batches HTTP/1.1\r\nHost: h\r\nContent-Length: {len(batch.data)}\r\n{lines}\r\n".encode()
+    for sent in (head, head + batch.data[:9], head + batch.data):
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", hub.port)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # ends with a reset
+                connection.sendall(sent)
+    assert hub.send(batch).status == 200
+
+
 def test_smuggled_requests_are_not_served(hub: RunningHub) -> None:
     both = (
         b"POST /add-checkpoint HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
