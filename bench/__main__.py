@@ -11,7 +11,10 @@ from pathlib import Path
 
 from bench.figures import Line, markdown
 
-PARTS = ("sweep", "packages", "commit", "verify", "inventory")
+PARTS = (
+    *("sweep", "packages", "commit", "verify", "inventory"),
+    *("resident", "change", "day", "backlog", "hub"),
+)
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
 
 
