@@ -89,7 +89,8 @@ EVENTS = {
 TRIMMED = "spool-trimmed"
 """Signed by the signer alone."""
 
-OF_THE_AGENT = frozenset((*EVENTS, TRIMMED))
+OF_THE_AGENT = frozenset(EVENTS) - {"enrolled"}
+"""Those that only the running agent has signed; enrolling is done by hand."""
 
 
 def check_event(kind: str, fields: Mapping[str, Any], absence: Absence | None) -> None:

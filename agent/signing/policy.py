@@ -13,6 +13,7 @@ from evidence.prune import RETENTION_DAYS
 
 SinkKind = Literal["directory", "http-put", "hub"]
 SYSTEM_FILE = "/etc/evidenced/agent.toml"
+SYSTEM_FOLDER = "/etc/evidenced/conf.d"
 DEFAULT_LIMIT = 1 << 30
 
 
@@ -37,9 +38,7 @@ NOTHING = Policy({})
 
 def config_of(given: str | None, places: Places) -> str | None:
     """Return which file is to be read: of the service it is the system's, whoever reads it; None: this user's own."""
-    if given is not None or not places.system or not os.path.lexists(SYSTEM_FILE):
-        return given
-    return SYSTEM_FILE
+    return SYSTEM_FILE if given is None and places.system else given
 
 
 def policy_of(config: str | None) -> Policy:
@@ -47,6 +46,8 @@ def policy_of(config: str | None) -> Policy:
 
     One with problems says nothing: nothing is written and nothing leaves, but what is there is signed all the same.
     """
+    if config == SYSTEM_FILE and not any(map(os.path.lexists, (SYSTEM_FILE, SYSTEM_FOLDER))):
+        return NOTHING
     from agent.configuration.loading import load  # noqa: PLC0415  a TOML reader, which few requests need
     from agent.configuration.model import Directory, Hub  # noqa: PLC0415
 

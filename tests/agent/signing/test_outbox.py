@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import evidence.predicates
-from agent.places import Places, places
+from agent.places import SYSTEM, Places, places
 from agent.signing import outbox as outboxes
 from agent.signing import progress as progress_file
 from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk
 from agent.signing.outbox import COALESCE_S, SPACING_S, Outbox
-from agent.signing.policy import NOTHING, Policy, SinkPolicy, policy_of
+from agent.signing.policy import NOTHING, Policy, SinkPolicy, config_of, policy_of
 from agent.signing.protocol import Event, Question, Signed, Snapshot
 from agent.signing.service import Service
 from agent.signing.session import Request
@@ -391,3 +391,9 @@ def test_rows_past_their_days_are_removed_once_a_day_without_being_asked_for(mad
     assert entries(made.where.state).count("pruned") == 0  # not while somebody waits
     service.pause(time.monotonic())
     assert entries(made.where.state).count("pruned") == 1
+
+
+def test_the_service_reads_the_configuration_of_the_system_whoever_asks(tmp_path: Path) -> None:
+    assert config_of(None, SYSTEM) == "/etc/evidenced/agent.toml"
+    assert config_of("/x", SYSTEM) == "/x"
+    assert config_of(None, places(str(tmp_path))) is None
