@@ -92,7 +92,8 @@ class Desk:
         return Done(count=self._outbox.delivered(question.sink, question.batch, note, question.sha256))
 
     def _refused(self, question: protocol.Refused) -> Done:
-        self._outbox.refused(question.sink, question.batch, question.reason)
+        proof = None if question.note is None else question.note.encode()
+        self._outbox.refused(question.sink, question.batch, question.reason, proof)
         return Done()
 
     def _proof(self, question: protocol.Prove) -> Proof:

@@ -16,6 +16,7 @@ from agent.signing import progress as progress_file
 from agent.signing.clerk import Clerk
 from agent.signing.policy import Policy
 from agent.signing.progress import Batch, Progress, Replacing
+from evidence.accepting import ReceiptError
 from evidence.batch import BatchInfo
 from evidence.batch_form import Place, place_of
 from evidence.errors import FormatError, StateError
@@ -138,20 +139,29 @@ class Outbox:
                 _add(progress.batches[each], sink)
             return self._settle(progress)
 
-    def refused(self, sink: str, name: str, reason: str) -> None:
+    def refused(self, sink: str, name: str, reason: str, proof: bytes | None = None) -> None:
         """Keep that a sink will not have a batch, for `status`; the batch stays, in two if it was too large.
 
-        Raises: StateError.
+        `proof` is the note of a hub that has another history of this log: if our own key signed that, the next entry
+        begins a new epoch. Raises: StateError.
         """
         if sink not in self.policy.sinks:
             raise StateError(f"sink {sink}", "one of the configuration", "none of its name", "reload the signer")
         with self.saved() as progress:
             batch = progress.batches.get(name)
+            if proof is not None:
+                self._take_proof(progress_file.place(name).log_id, proof)
             if batch is None:
                 return
             batch.refused[sink] = reason
             if reason.startswith(TOO_LARGE):
                 self._split(progress, name, batch)
+
+    def _take_proof(self, log_id: str, proof: bytes) -> None:
+        """Keep a proof that this state was put back; a note that proves nothing is kept as what it is."""
+        verifiers = [Verifier.parse(each) for each in self.progress.hubs]
+        with contextlib.suppress(ReceiptError):
+            self._clerk.store.accept_receipt(log_id, proof, verifiers)
 
     def _split(self, progress: Progress, name: str, batch: Batch) -> None:
         """Write two batches in place of one; what is of one entry goes without its blobs."""

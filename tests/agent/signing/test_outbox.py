@@ -397,3 +397,20 @@ def test_the_service_reads_the_configuration_of_the_system_whoever_asks(tmp_path
     assert config_of(None, SYSTEM) == "/etc/evidenced/agent.toml"
     assert config_of("/x", SYSTEM) == "/x"
     assert config_of(None, places(str(tmp_path))) is None
+
+
+def test_a_fork_that_our_own_key_signed_begins_a_new_epoch_and_any_other_note_does_not(made: Made) -> None:
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    key = PrivateKey.from_pkcs8_pem(Path(made.where.state, "keys/agent.pem").read_text())
+    with StoreReader(made.where.state) as reader:
+        origin = reader.logs()[-1].origin
+    for signer in (PrivateKey(b"x" * 32), key):
+        text = note.Checkpoint(origin, 2, b"f" * 32).text()
+        proof = note.sign(text, origin, signer).encode()
+        made.outbox.refused("stick", name, "fork: the hub has another history", proof)
+        made.snapshots(2)
+        with StoreReader(made.where.state) as reader:
+            assert (reader.logs()[-1].origin == origin) == (signer is not key)
+    assert made.outbox.write() == 2
