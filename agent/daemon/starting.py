@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import sys
 
 from agent.daemon import children, clocks
@@ -19,6 +20,8 @@ COULD_NOT_RUN = 3
 
 def main(words: list[str]) -> int:
     """Supervise until asked to stop; return the exit code."""
+    for each in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(each, signal.SIG_IGN)  # until they are heeded; else one that comes early would be the end
     try:
         settings = read_settings(words)
         lock = _locked(settings.run)

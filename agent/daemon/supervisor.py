@@ -32,7 +32,7 @@ IDLE_REST_S = 1.0
 """The same, if they concerned nothing that is read."""
 REARM_S = 20.0
 """After the clock was set, it is not asked again for so long: some set it every second."""
-STATUS_S = 2.0
+STATUS_S = 0.5
 """The status file is written no more often."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
@@ -72,6 +72,7 @@ class Supervisor:
         self.runs.note("agent-started", self.runs.plan.digest, now=self.began)
         self._note_watches(self.began)
         self._notify.tell("READY=1")
+        self._status_soon(self.began)
         while not self._stopping:
             self._turn()
         return self._stop()
