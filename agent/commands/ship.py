@@ -41,8 +41,13 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("expected a sink in the configuration, found none; see evidenced enroll, evidenced.toml(5)")
     write_batches(where, options.config)
     way = Way(configuration.upload.rate, by_hand=True, wait_s=WAIT_S, config=options.config)
+    said: list[str] = []
     with acting_as_uploader(where):
-        outcomes = attempt(where, configuration.sinks, way, _say)
+        outcomes = attempt(where, configuration.sinks, way, said.append)
+    reasons = [each.reason for each in outcomes if each.reason is not None]
+    for line in said:
+        if not any(reason in line for reason in reasons):  # those stand on stdout
+            _say(line)
     for each in outcomes:
         print(line_of(each))
     return COULD_NOT_RUN if any(each.left for each in outcomes) else OK

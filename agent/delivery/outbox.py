@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.delivery.errors import BatchError
-from evidence.batch_form import Place, place_of
-from evidence.batch_read import CheckedBatch, open_batch
+from evidence.batch_form import Manifest, Place, place_of
+from evidence.batch_head import read_key, read_protection, read_tree
+from evidence.batch_members import Members
+from evidence.batch_tar import TarReader
 from evidence.errors import EvidenceError
-from evidence.order import id_of
+from evidence.keys import PublicKey
+from evidence.note import Checkpoint, Note
 
 _STEP = 1 << 20
+_HEAD_LIMIT = 128 << 20
+"""Bytes in front of the entries, most of which are leaf hashes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,22 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What stands in front of a batch's entries, checked."""
+
+    key: PublicKey
+    note: Note
+    checkpoint: Checkpoint
+    leaves: bytes
+    """Leaf hashes of its entries, 32 bytes each."""
+
+    @property
+    def origin(self) -> str:
+        """Return the origin of its log."""
+        return self.checkpoint.origin
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """One batch, open to be sent."""
 
@@ -39,7 +60,7 @@ class Outgoing:
     descriptor: int
     size: int
     sha256: str
-    head: CheckedBatch
+    head: Head
 
     @property
     def name(self) -> str:
@@ -100,7 +121,7 @@ def opened(batch: Waiting) -> Iterator[Outgoing]:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise BatchError(batch.name, "a regular file", "another kind of file")
-        yield Outgoing(batch, descriptor, facts.st_size, digest(descriptor), _checked_head(descriptor, batch))
+        yield Outgoing(batch, descriptor, facts.st_size, digest(descriptor), _head_of(descriptor, batch))
     finally:
         os.close(descriptor)
 
@@ -114,13 +135,18 @@ def digest(descriptor: int) -> str:
     return found.hexdigest()
 
 
-def _checked_head(descriptor: int, batch: Waiting) -> CheckedBatch:
+def _head_of(descriptor: int, batch: Waiting) -> Head:
     """Return what the head of a batch proves; its entries and blobs are left to whoever receives it."""
     try:
-        with open(os.dup(descriptor), "rb", buffering=0) as file, open_batch(file) as head:
-            checked = head.check()
+        with open(os.dup(descriptor), "rb", buffering=0) as file:
+            tar = TarReader(file, total_bytes=_HEAD_LIMIT)
+            manifest = Manifest.parse(tar.first("manifest.json", _HEAD_LIMIT), _HEAD_LIMIT)
+            members = Members(tar, manifest)
+            key = read_key(members, manifest.log)
+            read_protection(members)
+            tree = read_tree(members, manifest.log, key, _HEAD_LIMIT)
     except EvidenceError as error:
         raise BatchError(batch.name, error.expected, error.found) from None
-    if Place(id_of(checked.origin), checked.first, checked.size) != batch.place:
+    if manifest.place != batch.place:
         raise BatchError(batch.name, "the entries that its name says", "others")
-    return checked
+    return Head(key, tree.note, tree.checkpoint, tree.leaves)

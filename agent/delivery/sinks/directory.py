@@ -10,7 +10,6 @@ from agent.delivery import outbox
 from agent.delivery.errors import BatchError
 from agent.delivery.outbox import Outgoing
 from agent.delivery.results import Delivered, Held, Result, Retry
-from evidence.batch_read import open_batch
 from evidence.errors import EvidenceError, PackError
 from evidence.pack_target import SHARED, Target
 
@@ -61,6 +60,8 @@ def has(path: str, batch: Outgoing) -> bool:
 
 def is_sound(path: str, batch: Outgoing) -> bool:
     """Return whether a file holds the same leaves as a batch, and every byte of it is as it must be."""
+    from evidence.batch_read import open_batch  # noqa: PLC0415  seldom needed, and slow to load
+
     try:
         with open_batch(path) as there:
             if there.check(batch.head.key).leaves != batch.head.leaves:
@@ -74,6 +75,8 @@ def is_sound(path: str, batch: Outgoing) -> bool:
 
 def is_whole(path: str) -> bool:
     """Return whether a file is a batch of which every byte is as it must be. Raises: OSError."""
+    from evidence.batch_read import open_batch  # noqa: PLC0415  as above
+
     try:
         with open_batch(path) as there:
             there.check()
