@@ -82,7 +82,8 @@ class Runs:
         if self.schedule.held:
             return self._event_time()
         busy = self._family.purposes
-        return min(max(self.schedule.next_time(busy), self._paused_until), self._event_time())
+        due = max(self.schedule.next_time(busy), self._paused_until)
+        return min(due, self.schedule.next_time(busy, changed=True), self._event_time())
 
     def _event_time(self) -> float:
         """Return when a run for events alone is due: some wait, nothing was signed for long, or signing is tried."""
@@ -110,10 +111,11 @@ class Runs:
     # What is begun
 
     def begin_due(self, now: float) -> None:
-        """Begin what is due, unless the host is under pressure or nothing can be signed."""
-        if not self.schedule.held and self.schedule.next_time(self._family.purposes) <= now and not self._paused(now):
-            for kind in KINDS:
-                run = None if kind in self._family.purposes else self.schedule.take(kind, now)
+        """Begin what is due, if it can be signed. What is due by the schedule alone waits while the host is busy."""
+        if not self.schedule.held and self.schedule.next_time(self._family.purposes) <= now:
+            paused = self._paused(now)
+            for kind in sorted(set(KINDS) - self._family.purposes):
+                run = self.schedule.take(kind, now, changed=paused)
                 if run is not None:
                     self._begin(run, now)
         if self._event_time() <= now:  # when nothing could be signed, this little is tried before much is read

@@ -47,11 +47,11 @@ class TableTimes:
             return NEVER
         return min(self.burst_last + QUIET_S, self.burst_began + STORM_S)
 
-    def start_at(self) -> float:
-        """Return when the next reading may begin, as things stand."""
+    def start_at(self, *, changed: bool = False) -> float:
+        """Return when the next reading may begin, as things stand; or only one that a change asks for."""
         if self.running:
             return NEVER
-        wanted = min(self.due, self.change_due())
+        wanted = self.change_due() if changed else min(self.due, self.change_due())
         return wanted if self.started is None else max(wanted, self.started + self.plan.distance_s)
 
 
@@ -110,18 +110,17 @@ class Schedule:
         for table in self.tables.values():
             table.due = now
 
-    def next_time(self, busy: Iterable[str] = ()) -> float:
-        """Return when there is something to begin; kinds that are busy begin nothing."""
+    def next_time(self, busy: Iterable[str] = (), *, changed: bool = False) -> float:
+        """Return when there is something to begin; kinds that are busy begin nothing. `changed`: by a change only."""
         kinds = frozenset(busy)
-        times = (each.start_at() for each in self.tables.values() if each.plan.kind not in kinds)
+        times = (each.start_at(changed=changed) for each in self.tables.values() if each.plan.kind not in kinds)
         return max(min(times, default=NEVER), self.held_until)
 
-    def take(self, kind: str, now: float) -> Run | None:
-        """Return what of a kind is to be read now, or None. Call `begun` if it is."""
-        if now < self.held_until:
-            return None
-        ready = [each for each in self.tables.values() if each.plan.kind == kind and each.start_at() <= now]
-        if not ready:
+    def take(self, kind: str, now: float, *, changed: bool = False) -> Run | None:
+        """Return what of a kind is to be read now, or None. Call `begun` if it is. `changed`: by a change only."""
+        own = (each for each in self.tables.values() if each.plan.kind == kind)
+        ready = [each for each in own if each.start_at(changed=changed) <= now]
+        if not ready or now < self.held_until:
             return None
         reason = "change" if any(each.change_due() <= now for each in ready) else "scheduled"
         if ready[0].alone:

@@ -118,6 +118,19 @@ def test_changes_keep_the_distance_that_the_plan_asks_for() -> None:
     assert schedule.next_time() == 30
 
 
+def test_a_change_can_be_told_from_what_is_merely_due() -> None:
+    schedule = scheduled()
+    assert schedule.next_time(changed=True) == NEVER
+    schedule.changed(("users",), 100)
+    assert schedule.next_time(changed=True) == 100 + QUIET_S
+    run = schedule.take("file", 200, changed=True)
+    assert run is not None
+    assert (run.tables, run.reason) == (("users",), "change")
+    schedule.begun(run.tables, 200)
+    assert schedule.take("file", 200, changed=True) is None
+    assert schedule.take("file", 200) is not None
+
+
 def test_a_change_of_an_unknown_table_is_nobodys() -> None:
     schedule = scheduled()
     schedule.changed(("gone",), 1)

@@ -206,6 +206,14 @@ def test_under_pressure_nothing_is_read_until_the_limit_and_then_all_the_same(da
     assert "agent-started" in str(daemon.journal()[0]["words"]), "an event does not wait for reading to be allowed"
 
 
+def test_under_pressure_a_change_is_read_all_the_same(daemon: Daemon) -> None:
+    (daemon.folder / "pressure/cpu").write_text(FULL)
+    daemon.start()
+    until(lambda: daemon.status().paused == "cpu")
+    changed = daemon.touch()
+    assert daemon.wait_for(1, "--reason", "change", "users=3600")["at"] - changed <= 4
+
+
 def test_a_new_plan_is_followed_and_recorded_and_a_bad_one_is_not(daemon: Daemon) -> None:
     daemon.start()
     daemon.wait_for(1, "users=3600")
