@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pwd
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from agent.signing.records import moment
 from agent.version import VERSION
 from collectors.catalogue import all_tables
 from evidence import strict_base64
-from evidence.errors import FormatError
+from evidence.errors import EvidenceError, FormatError
 from evidence.log import Entry
 from evidence.order import id_of
 from evidence.reader import StoreReader
@@ -55,15 +56,19 @@ class Desk:
 
     def _welcome(self) -> Welcome:
         store = self._clerk.store
-        origin, size = None, 0
-        with StoreReader(self._clerk.state) as reader:
-            card = reader.key_card()
-            if card is not None:
-                origin = card.vkey.partition("+")[0]
-                size = reader.signed_size(id_of(origin)).size
+        origin, size = self._end_of_log()
         return Welcome(
             secret=store.secret, machine=self._clerk.machine, fingerprint=store.fingerprint, origin=origin, size=size
         )
+
+    def _end_of_log(self) -> tuple[str | None, int]:
+        """Return the log that goes on and its size; None where there is none, or where it is lost."""
+        with contextlib.suppress(EvidenceError), StoreReader(self._clerk.state) as reader:
+            card = reader.key_card()
+            if card is not None:
+                origin = card.vkey.partition("+")[0]
+                return origin, reader.signed_size(id_of(origin)).size
+        return None, 0
 
     def _snapshot(self, question: protocol.Snapshot, collections: Sequence[Collection]) -> Signed:
         image = question.image

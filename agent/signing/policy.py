@@ -31,9 +31,12 @@ class Policy(msgspec.Struct, frozen=True):
     limit_bytes: int = DEFAULT_LIMIT
     keep_days: int = RETENTION_DAYS
     prune_every_s: int = 86_400
+    known: bool = True
+    """False: the configuration has problems, so nobody can tell what may be removed."""
 
 
 NOTHING = Policy({})
+UNKNOWN = Policy({}, known=False)
 
 
 def config_of(given: str | None, places: Places) -> str | None:
@@ -44,10 +47,10 @@ def config_of(given: str | None, places: Places) -> str | None:
 def policy_of(config: str | None) -> Policy:
     """Return what `--config`, or else this user's configuration, says.
 
-    One with problems says nothing: nothing is written and nothing leaves, but what is there is signed all the same.
+    One with problems says nothing: nothing is written, leaves or is removed, but what is there is signed all the same.
     """
     if config == SYSTEM_FILE and not any(map(os.path.lexists, (SYSTEM_FILE, SYSTEM_FOLDER))):
-        return NOTHING
+        return UNKNOWN
     from agent.configuration.loading import load  # noqa: PLC0415  a TOML reader, which few requests need
     from agent.configuration.model import Directory, Hub  # noqa: PLC0415
 

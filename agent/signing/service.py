@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from functools import cached_property
 
+from agent.clocks import synchronised
 from agent.signing import protocol
 from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk, told
@@ -29,11 +31,11 @@ CONFIGURED = "config-changed"
 class Service:
     """One state, served."""
 
-    def __init__(self, clerk: Clerk, outbox: Outbox) -> None:
+    def __init__(self, clerk: Clerk, outbox: Outbox, *, disciplined: Callable[[], bool | None] = synchronised) -> None:
         self._clerk = clerk
         self._outbox = outbox
         self._desk = Desk(clerk, outbox)
-        self._retention = Retention(clerk, outbox)
+        self._retention = Retention(clerk, outbox, disciplined=disciplined)
         self._looks = False
         self._due: float | None = None
 
