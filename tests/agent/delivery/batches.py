@@ -36,10 +36,21 @@ class Host:
     def sign(self, count: int = 1) -> None:
         """Sign snapshots, each with rows of its own."""
         with self.store() as store:
-            for _ in range(count):
-                self.rows += 1
-                row = f'{{"name":"user-{self.rows}"}}'.encode()
-                self.log_id = id_of(store.append_snapshot([table("users", row)], SEEN).origin)
+            self._sign(store, count)
+
+    def _sign(self, store: EvidenceStore, count: int) -> None:
+        for _ in range(count):
+            self.rows += 1
+            row = f'{{"name":"user-{self.rows}"}}'.encode()
+            self.log_id = id_of(store.append_snapshot([table("users", row)], SEEN).origin)
+
+    def begin(self, batches: int) -> None:
+        """Sign and write so many batches of two entries each, in one go."""
+        self.outbox.mkdir(parents=True)
+        with self.store() as store:
+            self._sign(store, 2 * batches - 1)  # the first entry is the log's own
+            for at in range(0, 2 * batches, 2):
+                store.write_batch(str(self.outbox), self.log_id, at, size=at + 2)
 
     def write(self, first: int, size: int | None = None) -> str:
         """Write a batch into the outbox and return its name."""
@@ -63,9 +74,7 @@ class Host:
 def host(folder: Path, batches: int = 1) -> Host:
     """Return a host with so many batches of two entries each."""
     made = Host(folder / "state", folder / "outbox")
-    made.sign(2 * batches - 1)  # the first entry is the log's own
-    for at in range(batches):
-        made.write(2 * at, 2 * at + 2)
+    made.begin(batches)
     return made
 
 
