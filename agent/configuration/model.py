@@ -102,7 +102,7 @@ class Retention(Section, frozen=True):
         int,
         setting(
             forms.span(HOUR, 31 * DAY),
-            "how often rows past their days are removed",
+            "how often rows past their days are removed; while the clock is not synchronised none are",
         ),
     ] = DAY
 

@@ -17,7 +17,7 @@ from agent.signing import progress as progress_file
 from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk
 from agent.signing.outbox import COALESCE_S, SPACING_S, Outbox
-from agent.signing.policy import NOTHING, Policy, SinkPolicy, config_of, policy_of
+from agent.signing.policy import NOTHING, UNKNOWN, Policy, SinkPolicy, config_of, policy_of
 from agent.signing.protocol import Event, Question, Signed, Snapshot
 from agent.signing.service import Service
 from agent.signing.session import Request
@@ -376,21 +376,40 @@ def test_a_name_that_is_no_batch_is_damage(made: Made) -> None:
     assert place_of(Place("0" * 16 + "-1", 0, 1).file_name) is not None
 
 
+SCHEDULED = Snapshot(tables=("users",), promise={}, reason="scheduled", privileged=True, labels={})
+
+
 def test_rows_past_their_days_are_removed_once_a_day_without_being_asked_for(made: Made) -> None:
     made.policy = NOTHING
-    service = Service(made.clerk, made.outbox)
-    scheduled = Snapshot(tables=("users",), promise={}, reason="scheduled", privileged=True, labels={})
+    service = Service(made.clerk, made.outbox, disciplined=lambda: True)
     made.wall = time.time() + (NOTHING.keep_days + 1) * 86_400
     for rows in (1, 2, 3):
-        service.act(Request(scheduled, (collection(rows),)), 0)
+        service.act(Request(SCHEDULED, (collection(rows),)), 0)
         service.pause(time.monotonic())
         made.wall += 60
     assert entries(made.where.state).count("pruned") == 0  # the first time there was nothing yet
     made.wall += NOTHING.prune_every_s
-    service.act(Request(scheduled, (collection(3),)), 0)
+    service.act(Request(SCHEDULED, (collection(3),)), 0)
     assert entries(made.where.state).count("pruned") == 0  # not while somebody waits
     service.pause(time.monotonic())
     assert entries(made.where.state).count("pruned") == 1
+
+
+@pytest.mark.parametrize(
+    ("disciplined", "policy"),
+    [(False, NOTHING), (None, NOTHING), (True, UNKNOWN)],
+    ids=["the clock is off", "the clock is unknown", "the configuration has problems"],
+)
+def test_nothing_is_removed_by_a_clock_or_a_configuration_that_cannot_be_relied_on(
+    made: Made, disciplined: bool | None, policy: Policy
+) -> None:
+    made.policy = policy
+    service = Service(made.clerk, made.outbox, disciplined=lambda: disciplined)
+    for rows, days in enumerate((0, NOTHING.keep_days + 1, 3650), 1):
+        made.wall = time.time() + days * 86_400
+        service.act(Request(SCHEDULED, (collection(rows),)), 0)
+        service.pause(time.monotonic())
+    assert set(entries(made.where.state)) == {"log-opened", "snapshot"}
 
 
 def test_the_service_reads_the_configuration_of_the_system_whoever_asks(tmp_path: Path) -> None:
