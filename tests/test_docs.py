@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,10 @@ from docs import generate
 TOP = Path(__file__).parent.parent
 FENCE = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RUN_BY_CI = ("make ", "python3 -m venv ")  # `.ci/run` and packaging/test-wheel run these
+SERVICE = "evidenced run"
+"""Stays until the last command has run beside it."""
+MAY_SAY = {"evidenced status": (0, 3), "evidenced doctor": (0, 3)}
+"""3: something is amiss, such as a clock that nobody keeps."""
 
 
 def commands(page: str) -> list[str]:
@@ -40,22 +46,45 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     # the state folder is the only thing that is not as the reader has it
     launcher.write_text(
         "#!/bin/sh\n"
-        'case "$1" in inventory|show-payload|keys|log|export|prune) set -- "$@" --state "$STATE";; esac\n'
+        'case "$1" in\n'
+        '  keys) set -- "$@" --state "$STATE";;\n'
+        "  inventory|show-payload|log|export|prune|run|status|doctor|record|wrap)\n"
+        '    command=$1; shift; set -- "$command" --state "$STATE" "$@";;\n'
+        "esac\n"
         f'PYTHONPATH={shlex.quote(os.fspath(TOP))} exec {shlex.quote(sys.executable)} -m agent "$@"\n'
     )
     launcher.chmod(0o755)
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "STATE": os.fspath(state)}
-    ran = 0
-    for command in commands("README.md"):
-        if command.startswith(RUN_BY_CI):
-            continue
-        done = subprocess.run(
-            ["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        assert "Traceback" not in done.stderr
-        ran += 1
-    assert ran >= 10
+    environment.pop("XDG_CONFIG_HOME", None)
+    with contextlib.ExitStack() as stack:
+        ran = 0
+        for command in commands("README.md"):
+            if command.startswith(RUN_BY_CI):
+                continue
+            ran += 1
+            if command == SERVICE:
+                stack.enter_context(service(tmp_path, environment))
+                continue
+            done = subprocess.run(
+                ["sh", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+            )
+            said = f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            assert done.returncode in MAY_SAY.get(command, (0,)), said
+            assert "Traceback" not in done.stderr
+    assert ran >= 18
+
+
+@contextlib.contextmanager
+def service(folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Run the service beside the commands that follow; in the end it is stopped, and ends well."""
+    running = subprocess.Popen(shlex.split(SERVICE), cwd=folder, env=environment)
+    try:
+        yield
+        running.terminate()
+        assert running.wait(30) == 0
+    finally:
+        running.kill()
+        running.wait()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
