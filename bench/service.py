@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import processes
+from bench.apart import apart
 
 START_S = 300
 """For the first reading of everything, on a large and busy machine."""
@@ -22,7 +23,7 @@ class Service:
         self.state = folder / "state"
         self.config = folder / "agent.toml"
         self.config.write_text(configuration, "utf-8")
-        self._program = list(program)
+        self._program = [*apart(folder), *program]
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
