@@ -17,9 +17,22 @@ from agent.collection.receiver import Collection, lines_of
 from agent.places import Places
 from agent.signing.asking import Door
 from agent.signing.listening import connect
-from agent.signing.protocol import KINDS, Answer, AnyAnswer, Failed, Question, parse_answer, question_frame
+from agent.signing.protocol import (
+    KINDS,
+    Answer,
+    AnyAnswer,
+    Batches,
+    Check,
+    Delivered,
+    Failed,
+    Flush,
+    Hello,
+    Question,
+    parse_answer,
+    question_frame,
+)
 from collectors.contract import Gap, Reason
-from evidence import errors
+from evidence import accepting, errors
 from evidence.errors import BusyError, EvidenceError, StateError, UnsafeStateError
 
 CONNECT_S = 5.0
@@ -27,6 +40,14 @@ ANSWER_S = 120.0
 """A commit is a handful of fsyncs, and a failing disk takes seconds for each."""
 PAUSE_S = 0.2
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED in unix(7)
+
+
+TWICE_IS_ONCE = (Hello, Check, Delivered, Batches, Flush)
+"""What may be asked again when the answer was lost: it is done already, or done now."""
+
+
+class LostAnswerError(StateError):
+    """Nobody knows whether it was done."""
 
 
 class RemoteDoor(Door):
@@ -40,8 +61,15 @@ class RemoteDoor(Door):
     def ask(self, question: Question, collections: Sequence[Collection] = ()) -> Answer:
         """Ask; while another program writes, ask again until the wait is over."""
         deadline = time.monotonic() + self._wait_s
+        again = isinstance(question, TWICE_IS_ONCE)
         while True:
-            answer = self._once(question, collections)
+            try:
+                answer = self._once(question, collections)
+            except LostAnswerError:
+                if not again:
+                    raise
+                again = False  # it may just have ended, as it does when nobody asks; the next call starts it
+                continue
             self._news += answer.news
             if not isinstance(answer, Failed):
                 return answer
@@ -134,12 +162,12 @@ def _received(connection: socket.socket) -> AnyAnswer:
 
 def _error(answer: Failed) -> EvidenceError:
     """Return the error that an answer tells of; one that is not known here is an error of the state."""
-    kind = getattr(errors, answer.kind, StateError)
+    kind = getattr(errors, answer.kind, None) or getattr(accepting, answer.kind, StateError)
     if not (isinstance(kind, type) and issubclass(kind, EvidenceError)):
         kind = StateError
     return kind(answer.where, answer.expected, answer.found, answer.step)
 
 
-def _unknown(path: str, found: str) -> StateError:
+def _unknown(path: str, found: str) -> LostAnswerError:
     step = "see evidenced log whether it was signed, then try again"
-    return StateError(path, "an answer of the signer", found, step)
+    return LostAnswerError(path, "an answer of the signer", found, step)

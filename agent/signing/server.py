@@ -84,7 +84,7 @@ class Server:
             if self._sessions:
                 idle_since = now
             again = None if self._waiting else pause(now)
-            if again is None and now - idle_since >= self._idle_s:
+            if again is None and now - idle_since >= self._idle_s and not self._is_called():
                 break
             self._poll(self._patience(now, idle_since, notifier.tick_s, again))
             self._end_late(time.monotonic())
@@ -100,6 +100,12 @@ class Server:
         self._listener.close()
         os.close(self._wake)
         os.close(self._waker)
+
+    def _is_called(self) -> bool:
+        """Return whether somebody waits to be let in, who would be turned away if we ended now."""
+        look = select.poll()
+        look.register(self._listener, select.POLLIN)
+        return bool(look.poll(0))
 
     def _patience(self, now: float, idle_since: float, tick_s: float | None, again: float | None) -> float:
         """Return for how many seconds nothing needs to be done."""

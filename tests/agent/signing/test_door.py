@@ -21,7 +21,8 @@ from agent.places import places
 from agent.signing.door import open_door
 from agent.signing.listening import bind
 from agent.signing.local import LocalDoor
-from agent.signing.remote import RemoteDoor, frames_of
+from agent.signing.protocol import Question
+from agent.signing.remote import LostAnswerError, RemoteDoor, frames_of
 from agent.signing.session import LIMITS
 from agent.version import VERSION
 from collectors.access import users
@@ -238,3 +239,22 @@ def test_a_socket_that_may_not_be_used_is_said_and_not_gone_around(
     monkeypatch.setattr("agent.signing.door.connect", refuse)
     with pytest.raises(StateError, match="group evidenced-record"), open_door(places(str(tmp_path / "state"))):
         pass
+
+
+def test_a_lost_answer_is_asked_for_again_only_where_twice_is_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def hang_up(_door: RemoteDoor, question: Question, _collections: object) -> None:
+        asked.append(type(question).__name__)
+        raise LostAnswerError("sign.sock", "an answer of the signer", "the end of the connection")
+
+    monkeypatch.setattr(RemoteDoor, "_once", hang_up)
+    door = RemoteDoor(places(str(tmp_path / "state")), 1)
+    for act in (door.hello, door.flush, door.rotate):
+        with pytest.raises(LostAnswerError):
+            act()
+    with pytest.raises(LostAnswerError):
+        door.record("backup-run", {})
+    assert asked == ["Hello", "Hello", "Flush", "Flush", "Rotate", "Record"]
