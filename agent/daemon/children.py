@@ -18,7 +18,10 @@ KILL_WAIT_S = 10.0
 """How long a killed child may take to end; after that it is stuck in the kernel, and left behind."""
 MOUNTINFO = "EVIDENCED_MOUNTINFO_FD"
 """Names the descriptor of /proc/1/mountinfo that a child inherits."""
+SETTINGS = "EVIDENCED_SETTINGS_FD"
+"""Names the descriptor of the configuration that was planned, likewise."""
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
+_SYSTEMD = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _ADJUSTED = "500"  # of oom_score_adj; what a run starts goes before it
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGPIPE)
 
@@ -38,6 +41,8 @@ class Order:
         """A socket that it is handed, as systemd would."""
         self.dies_with_us = True
         self.sees_mounts = False
+        self.settings = ""
+        """The configuration that was planned, for one who works by it."""
         self.said: Callable[[Child, str, float], None] | None = None
         """Who gets each line of its output, and when; without anybody all of it is held."""
 
@@ -153,7 +158,7 @@ def _adjust() -> None:
 
 def _hand_down(order: Order, environment: dict[str, str]) -> None:
     """Give the child the descriptors it is to have, by the names that sd_listen_fds(3) and we have for them."""
-    for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+    for name in (*_SYSTEMD, MOUNTINFO, SETTINGS):
         environment.pop(name, None)
     if order.listens is not None:
         if order.listens == FIRST_PASSED:
@@ -166,3 +171,9 @@ def _hand_down(order: Order, environment: dict[str, str]) -> None:
             fd = os.open("/proc/1/mountinfo", os.O_RDONLY)
             os.set_inheritable(fd, True)  # noqa: FBT003  as above
             environment[MOUNTINFO] = str(fd)
+    if order.settings:
+        fd = os.memfd_create("settings", 0)  # no file, so no owner to trust, and nothing to take away afterwards
+        with open(fd, "wb", closefd=False) as file:
+            file.write(order.settings.encode())
+        os.lseek(fd, 0, os.SEEK_SET)
+        environment[SETTINGS] = str(fd)

@@ -14,6 +14,7 @@ line                                        meaning
 ``pressure CPU MEMORY IO``                  percent above which readings wait; 0: they do not
 ``pause_limit S``                           seconds after which they wait no longer
 ``upload 0|1``                              whether there is anywhere to deliver to
+``settings TEXT``                           the configuration as JSON, handed to every run as it is; absent: it is read
 ==========================================  ==========================================================================
 """
 
@@ -55,7 +56,10 @@ class PlannedTable:
 class Plan:
     """All that the supervisor has to know."""
 
-    __slots__ = ("digest", "heartbeat_s", "jitter_s", "pause_limit_s", "pressure", "tables", "upload", "watches")
+    __slots__ = (
+        *("digest", "heartbeat_s", "jitter_s", "pause_limit_s", "pressure"),
+        *("settings", "tables", "upload", "watches"),
+    )
 
     def __init__(self) -> None:
         self.digest = ""
@@ -68,6 +72,8 @@ class Plan:
         """CPU, memory and IO, in percent."""
         self.pause_limit_s = 0
         self.upload = False
+        self.settings = ""
+        """What `_collect` works by, which means nothing to us: an edit of the files counts once it was planned."""
 
 
 def read_plan(data: bytes) -> Plan:
@@ -116,7 +122,7 @@ def _take(plan: Plan, seen: set[str], word: str, *rest: str) -> None:
 
 
 def _check(plan: Plan, seen: set[str]) -> None:
-    missing = sorted(set(_LINES) - _REPEATED - seen)
+    missing = sorted(set(_LINES) - _REPEATED - {"settings"} - seen)
     if missing:
         raise PlanError(f"plan: expected a line {missing[0]}, found none")
     for tables in plan.watches.values():
@@ -182,6 +188,10 @@ def _upload(plan: Plan, words: list[str]) -> None:
     plan.upload = _number(_words(words, 1)[0], 0, 1) == 1
 
 
+def _settings(plan: Plan, words: list[str]) -> None:
+    (plan.settings,) = _words(words, 1)
+
+
 def _words(words: list[str], count: int) -> list[str]:
     if len(words) != count:
         raise PlanError(f"expected {count} words, found {len(words)}")
@@ -203,5 +213,6 @@ _LINES: dict[str, Callable[[Plan, list[str]], None]] = {
     "pressure": _pressure,
     "pause_limit": _pause_limit,
     "upload": _upload,
+    "settings": _settings,
 }
 _REPEATED = frozenset({"table", "watch"})

@@ -158,6 +158,7 @@ class Runs:
         order = Order(kind, self._settings.command("_collect", *words), LIMIT_S[kind])
         order.events = events
         order.user = self._settings.users.get("collect")
+        order.settings = self.plan.settings
         order.said = self._said
         return order
 

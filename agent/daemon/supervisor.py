@@ -200,7 +200,11 @@ class Supervisor:
             self._take_plan(*read_file(self.settings.plan), now)
         elif "plan" not in self.family.purposes:
             order = Order("plan", self.settings.command("_plan"), PLAN_LIMIT_S)
-            self.family.start(order, now, lambda child, code, at: self._take_plan(code, bytes(child.held), at))
+            if self.family.start(order, now, self._plan_ended) is None:
+                self._take_plan(1, b"", now)
+
+    def _plan_ended(self, child: Child, code: int, now: float) -> None:
+        self._take_plan(code, bytes(child.held), now)
 
     def _take_plan(self, code: int, data: bytes, now: float) -> None:
         try:

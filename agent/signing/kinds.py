@@ -8,7 +8,7 @@ of few characters; text goes into the details.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -58,6 +58,12 @@ class Stuck(Keys, frozen=True):
     table: Name
 
 
+class Degraded(Keys, frozen=True):
+    """Changes may be noticed by the schedule only: there were more than could be noted, or too few watches to give."""
+
+    why: Literal["overflow", "too-many"]
+
+
 class Trimmed(Keys, frozen=True):
     """Blobs left the outbox undelivered to stay within its budget; the entries that name them stay in it."""
 
@@ -83,6 +89,7 @@ EVENTS = {
     "heartbeat": EventKind(Keys),
     "suspended": EventKind(Keys, absence="suspended"),
     "table-stuck": EventKind(Stuck),
+    "watches-degraded": EventKind(Degraded),
 }
 """Whom the agent's parts may have signed by name."""
 

@@ -95,6 +95,7 @@ VKEY = "hub.example+d7340f75+BOc06mwrYlfecjVeRyqgWkxIfmtGPAKe0wbfLwG1Y2tY"
         ),
         ("heartbeat", {}),
         ("table-stuck", {"table": "mounts"}),
+        ("watches-degraded", {"why": "overflow"}),
     ],
 )
 def test_each_kind_of_event_has_its_keys_and_no_others(kind: str, fields: dict[str, str]) -> None:
