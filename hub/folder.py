@@ -1,7 +1,7 @@
 """The hub's folder: what stands where, and who may write to it.
 
 DATA/lock            one `serve` at a time
-DATA/keys/           storage.pem, witness.pem, 0600
+DATA/keys/           storage.pem, witness.pem, 0600, and the name they sign as
 DATA/hub.sqlite      hub.database
 DATA/blobs/AA/SHA256 zlib data, each blob once for all hosts
 DATA/uploads/        what has arrived of batches so far

@@ -17,6 +17,7 @@ from evidence.state import Folder
 
 STORAGE = "storage.pem"
 WITNESS = "witness.pem"
+NAME = "name"
 MAX_NAME = 200
 
 
@@ -51,7 +52,10 @@ class Signers:
 
 
 def signers(keys: Folder, name: str) -> Signers:
-    """Return the hub's keys; they are made at first use. Raises: KeyFileError, FormatError on an impossible name."""
+    """Return the hub's keys; they are made at first use.
+
+    Raises: KeyFileError; FormatError on an impossible name, or another one than before.
+    """
     if len(name) > MAX_NAME:
         raise FormatError("--name", f"at most {MAX_NAME} characters", f"{len(name)}")
     both = Signers(
@@ -59,7 +63,19 @@ def signers(keys: Folder, name: str) -> Signers:
         witness=Cosigner(f"{name}/witness", _key(keys, WITNESS)),
     )
     Verifier.parse(both.storage.vkey, "--name")
+    _keep_name(keys, name)
     return both
+
+
+def _keep_name(keys: Folder, name: str) -> None:
+    """Refuse another name than the keys have signed as: whoever pinned it would take nothing any more."""
+    try:
+        known = keys.read(NAME, 4 * MAX_NAME).decode("utf-8").removesuffix("\n")
+    except FileNotFoundError:
+        keys.replace(NAME, f"{name}\n".encode())
+        return
+    if known != name:
+        raise FormatError("--name", f"{known}, as which these keys have signed", name, "use another folder")
 
 
 def _key(keys: Folder, file: str) -> PrivateKey:

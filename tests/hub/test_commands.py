@@ -139,6 +139,13 @@ def test_a_name_that_no_note_can_carry_is_refused(
     assert said(capsys, "serve", "--data", str(tmp_path / "data"), "--name", name, "--listen", "127.0.0.1:0")[0] == 3
 
 
+def test_the_name_is_chosen_once(tmp_path: Path) -> None:
+    hub = RunningHub(tmp_path / "data", name="one.example").start()
+    assert hub.stop() == 0
+    with pytest.raises(AssertionError, match=r"expected one\.example, as which these keys have signed, found two"):
+        RunningHub(tmp_path / "data", name="two.example").start()
+
+
 def test_a_token_file_that_others_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tokens"
     path.write_text("secret-token-0123456789\n")
