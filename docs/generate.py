@@ -1,7 +1,8 @@
 """Write the pages that are made from the program itself; with --check, say which of them are not up to date.
 
 docs/tables.md, the list of columns in docs/privacy.md, the inventory in README.md (times are those of the writer), and
-what the settings say of themselves: docs/configuration.md, evidenced.toml(5) and the file that packages install.
+what the settings say of themselves: docs/configuration.md, evidenced.toml(5) and the file that packages install, and
+the completions of shells.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from agent.main import main
 from agent.table_pages import cell, markdown
 from collectors.catalogue import all_tables
 from collectors.contract import header_of
+from docs import completions
 
 TOP = Path(__file__).resolve().parent.parent
 RECORDED = "fixtures/hosts/debian-12"
@@ -67,6 +69,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield TOP / "packaging/agent.toml", configuration.template()
     privacy = TOP / "docs/privacy.md"
     yield privacy, between(privacy.read_text("utf-8"), "columns", personal_columns())
+    for name, text in completions.files():
+        yield TOP / "packaging/completions" / name, text
     readme = TOP / "README.md"
     yield readme, between(readme.read_text("utf-8"), "inventory", inventory())
 

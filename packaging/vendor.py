@@ -87,7 +87,7 @@ def _fetch(requirements: str, python: str, machine: str, folder: str) -> None:
         file.write(requirements)
     subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"),
+            *(sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"),
             *("--require-hashes", "--python-version", python, "--implementation", "cp"),
             *("--abi", f"cp{python.replace('.', '')}", "--abi", "abi3", "--abi", "none"),
             *(f"--platform=manylinux_{each}_{machine}" for each in GLIBC),
