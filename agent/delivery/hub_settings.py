@@ -18,6 +18,7 @@ from evidence.pack_target import Target
 
 MODE = 0o644
 """Nothing in it is a secret, and every part of the service reads it."""
+FOLDER_MODE = 0o755
 _DEFAULT = _KIND = "hub"
 
 
@@ -68,7 +69,10 @@ def path_of(main: str, name: str) -> str:
 
 def write(path: str, settings: Hub) -> None:
     """Write a sink into a file of its own. Raises: OSError; PackError if something stands there."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
+        os.chmod(folder, FOLDER_MODE)  # whatever the umask: every part of the service reads it
     target = Target(path, overwrite=False, mode=MODE)
     try:
         target.write(toml_of(settings).encode())
