@@ -46,7 +46,7 @@ def tree(pid: int) -> list[int]:
 def idle(pids: Iterable[int]) -> Idle:
     """Return times woken and processor time, of every thread that lives."""
     wakeups = cpu_ns = 0
-    for thread in (each for pid in pids for each in Path(f"/proc/{pid}/task").iterdir()):
+    for thread in (each for pid in pids for each in Path("/proc").glob(f"{pid}/task/*")):
         with suppress(*_GONE):
             said = (thread / "status").read_text()
             wakeups += int(said.partition("\nvoluntary_ctxt_switches:")[2].split()[0])

@@ -28,10 +28,10 @@ def rows(seconds: float = SECONDS, configuration: str = "", rest_s: float = REST
     names = [each for each in rivals.ALL if rivals.can_run(each)]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         service = stack.enter_context(Service(installed(f"{folder}/root"), Path(folder), configuration))
-        trees = {name: stack.enter_context(rivals.ALL[name](Path(folder))) for name in names}
+        roots = {name: stack.enter_context(rivals.ALL[name](Path(folder))) for name in names}
         service.settle()
         time.sleep(rest_s)
-        trees["ours"] = processes.tree(service.pid)
+        trees = {name: processes.tree(pid) for name, pid in (*roots.items(), ("ours", service.pid))}
         before = {name: processes.idle(pids) for name, pids in trees.items()}
         time.sleep(seconds)
         after = {name: processes.idle(pids) for name, pids in trees.items()}

@@ -42,23 +42,23 @@ exec samhain -t check --foreground --forever -p none"""
 
 
 @contextlib.contextmanager
-def node_exporter(folder: Path) -> Iterator[list[int]]:
-    """Run it, and give its processes."""
+def node_exporter(folder: Path) -> Iterator[int]:
+    """Run it, and give its process id."""
     program = shutil.which("prometheus-node-exporter", path=SBIN) or ""
     with _running([program, "--web.listen-address=127.0.0.1:0"], folder) as process:
-        yield processes.tree(process.pid)
+        yield process.pid
 
 
 @contextlib.contextmanager
-def samhain(folder: Path) -> Iterator[list[int]]:
-    """Run it until it has looked once, and give its processes."""
+def samhain(folder: Path) -> Iterator[int]:
+    """Run it until it watches, and give its process id."""
     (folder / "samhainrc").write_text(SAMHAIN)
     command = ["unshare", "--mount", "sh", "-c", _SAMHAIN, "sh", str(folder / "samhainrc")]
     with _running(command, folder) as process:
         until = time.monotonic() + INIT_S
         while "check" not in Path(f"/proc/{process.pid}/cmdline").read_text() and time.monotonic() < until:
             time.sleep(0.1)
-        yield processes.tree(process.pid)
+        yield process.pid
 
 
 ALL = {"samhain": samhain, "prometheus-node-exporter": node_exporter}
