@@ -273,6 +273,29 @@ def test_a_hub_that_was_restored_from_a_backup_is_brought_up_to_date(
     assert_nothing_lost(enrolled, hub)
 
 
+def test_a_host_that_was_put_back_to_a_copy_enrols_its_new_key_and_delivers_its_new_log(
+    enrolled: Agent, hub: RunningHub, tmp_path: Path
+) -> None:
+    enrolled.sign(2)
+    assert enrolled.run("ship").code == 0
+    shutil.copytree(enrolled.state, tmp_path / "image", symlinks=True)
+    (old,) = enrolled.leaves()
+    enrolled.sign(2)
+    assert enrolled.run("ship").code == 0
+    shutil.rmtree(enrolled.state)
+    shutil.copytree(tmp_path / "image", enrolled.state, symlinks=True)
+    enrolled.sign(2)  # a copy cannot know what the original went on to sign: a new key, a new log
+    held = enrolled.run("ship")
+    assert (held.code, "not-enrolled" in held.out) == (3, True)
+    assert enrolled.enroll(url_of(hub)).code == 0
+    assert enrolled.run("ship").code == 0
+    there, here = leaves_at(hub), enrolled.leaves()
+    (new,) = set(here) - {old}
+    assert there[new] == here[new]
+    assert there[old].startswith(here[old])
+    assert len(there[old]) > len(here[old])
+
+
 def test_an_uploader_that_lost_its_folder_delivers_the_same_again(enrolled: Agent, hub: RunningHub) -> None:
     enrolled.sign(2)
     with_batches(enrolled)
