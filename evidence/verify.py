@@ -1390,18 +1390,18 @@ def page(report: Report) -> list[str]:
 
 def fleet_page(report: Report, packs: list[Report]) -> list[str]:
     """Return what people read of a fleet pack: who is missing, then a line for each host, the worst first."""
-    sound = sum(not each.code for each in packs)
-    result = [f"{'✓' if sound == len(packs) else '✗'} Host packs that are valid and complete: {sound} of {len(packs)}"]
-    mark = "✗ Incomplete period" if report.code == INCOMPLETE else "✓ Period"
-    result.append(f"{mark}: {period_text(*report.period)}")
-    result += [f"✗ Missing: {text}" for _, _, text in sorted(report.problems)]
+    sound, short = sum(not each.code for each in packs), report.code == INCOMPLETE
+    result = [f"{'✓' if sound == len(packs) else '✗'} Host packs that are valid and complete: {sound} of {len(packs)}",
+              f"{'✗ Incomplete period' if short else '✓ Period'}: {period_text(*report.period)}",
+              *(f"✗ Missing: {text}" for _, _, text in sorted(report.problems)), NOT_PROVED[0], NOT_PROVED[1],
+              "Not signed: the index of this file, and who was expected; what is signed is in the host packs.",
+              "One line for each host, the worst first. More on one: take its pack out and verify it, or --json"]
     for each in sorted(packs, key=lambda pack: (not pack.code, pack.code, pack.name)):
         lines = [each.unusable] if each.unusable else [text for _, _, text in sorted(each.problems)]
-        keys = ", ".join(f"{mark} {'compared' if compared else 'not compared'}" for mark, compared in each.keys)
+        keys = ", ".join(f"{key} {'compared' if compared else 'not compared'}" for key, compared in each.keys)
         what = f"exit {each.code}: {lines[0]}" if lines else f"all {each.entries} entries intact; key {keys}"
         result.append(f"{'✗' if each.code else '✓'} {shown(each.name)}: {what}")
-    return [*result, "  More on one host: take its pack out and verify it, or --json", NOT_PROVED[0], NOT_PROVED[1],
-            "Not signed: the index of this file, and who was expected; what is signed is in the host packs."]
+    return result
 
 def as_json(report: Report) -> str:
     """Return one pack's result as one line of JSON."""

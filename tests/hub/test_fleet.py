@@ -239,6 +239,14 @@ def test_a_fleet_pack_that_was_cut_off_is_tampered_with(fleet: RunningHub, tmp_p
     assert verdict(path)[0] == 1
 
 
+def test_what_is_not_proved_stands_above_the_hosts(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    lines = verdict(path)[1].splitlines()
+    assert lines.index(verify.NOT_PROVED[0]) < next(at for at, line in enumerate(lines) if "web-1.example" in line)
+
+
 def test_a_pack_within_the_fleet_stands_by_itself(fleet: RunningHub, tmp_path: Path) -> None:
     path = tmp_path / "fleet.tar"
     with written(fleet, path, "web-1.example"):
