@@ -172,7 +172,7 @@ def _write_down(settings: Hub, loaded: Loaded) -> None:
         print(hub_settings.toml_of(settings), end="")
         return
     print(f"sink      {settings.name}, written to {path}")
-    print("next      evidenced ship --once; a service that runs reads it after systemctl reload evidenced")
+    print("next      systemctl reload evidenced, where the service runs; then evidenced ship --once")
 
 
 def _token(path: str) -> str:

@@ -16,8 +16,8 @@ from agent.choosing import chosen
 from agent.collection.limits import MIB, SWEEP, Limits
 from agent.collection.parent import collect, jobs
 from agent.collection.receiver import Collection, Receiver
+from agent.configuration.digest import planned
 from agent.configuration.leaving_out import disabled_in, left_out
-from agent.configuration.loading import load
 from agent.configuration.model import Configuration
 from agent.daemon.parts import LATER
 from agent.errors import OK, WRONG_USE, CommandError
@@ -52,7 +52,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Sign events, read, sign; return 75 if the log could not be written, which is tried again later."""
-    loaded = load(options.config)  # with problems: what is good; the supervisor has said it
+    loaded = planned(options.config, os.environ)
     configuration = loaded.configuration
     promise: dict[str, int] = {**options.tables, **options.hanging}
     tables = left_out(loaded, chosen(sorted(promise), option="--tables")) if promise else []
@@ -89,6 +89,21 @@ def _run(
             _tell_table(each)
     if entry is not None:
         _tell("signed", entry.sequence, entry.origin)
+        _fill_outbox(door, at_once=options.reason == "change")
+
+
+def _fill_outbox(door: Door, *, at_once: bool) -> None:
+    """Have a batch written before the supervisor starts the uploader, which would find none yet.
+
+    What the schedule brought may wait for more. A batch that cannot be written now is written later, by the signer.
+    """
+    try:
+        if at_once:
+            door.batches()
+        else:
+            door.flush()
+    except (EvidenceError, OSError) as error:
+        sys.stderr.write(f"evidenced _collect: outbox: {printable(str(error), 1000)}\n")
 
 
 def _signed_events(door: Door, words: Sequence[str], seen: Observation) -> Entry | None:

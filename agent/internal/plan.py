@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from agent.configuration.digest import digest
+from agent.configuration.digest import canonical, digest
 from agent.configuration.loading import configured
 from agent.configuration.model import Configuration
 from agent.errors import OK
@@ -45,6 +45,7 @@ def plan(configuration: Configuration, tables: Sequence[Table]) -> Iterator[str]
     yield _line("pressure", pressure.cpu, pressure.memory, pressure.io)
     yield _line("pause_limit", schedule.pause_limit)
     yield _line("upload", int(bool(configuration.sinks)))
+    yield _line("settings", canonical(configuration).decode())
     read = [each for each in tables if is_enabled(configuration, each)]
     for each in read:
         interval = interval_of(configuration, each)

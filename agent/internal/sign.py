@@ -11,10 +11,11 @@ from agent.errors import COULD_NOT_RUN, OK, CommandError
 from agent.places import Places, places
 from agent.signing import listening
 from agent.signing.clerk import Clerk
+from agent.signing.in_force import InForce
 from agent.signing.notify import Notifier
 from agent.signing.outbox import Outbox
 from agent.signing.peer import Doorkeeper
-from agent.signing.policy import config_of, policy_of
+from agent.signing.policy import config_of
 from agent.signing.server import Server
 from agent.signing.service import Service
 
@@ -34,8 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until idle."""
     where = places(options.state)
     clerk = Clerk(where.state, LOCK_WAIT_S)
-    config = config_of(options.config, where)
-    service = Service(clerk, Outbox(where.outbox, clerk, lambda: policy_of(config)))
+    in_force = InForce(where.state, config_of(options.config, where))
+    service = Service(clerk, Outbox(where.outbox, clerk, in_force.policy), in_force=in_force)
     server = Server(_listener(options, where), Doorkeeper.of_this_process(), service.act, service.tables)
     server.heed_signals()
     try:

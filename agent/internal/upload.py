@@ -16,6 +16,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+import msgspec
+
+from agent.configuration.digest import parse
 from agent.configuration.loading import configured
 from agent.configuration.model import Configuration
 from agent.delivery.attempt import Way, attempt
@@ -23,8 +26,9 @@ from agent.delivery.one_sink import Outcome
 from agent.errors import OK, CommandError
 from agent.places import Places, places
 from agent.signing import listening
+from agent.signing.door import open_door
 from agent.terminal import printable
-from evidence.errors import BusyError
+from evidence.errors import BusyError, EvidenceError
 
 TRY_LATER = os.EX_TEMPFAIL
 BUSY_S = 10.0
@@ -44,7 +48,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Make an attempt, and another one after a short wait or when somebody asked for it meanwhile."""
     where = places(options.state)
-    configuration = configured(options.config)
+    configuration = in_force(where, options.config)
     try:
         nudges = listening.passed(os.environ, None)
     except ValueError as error:
@@ -60,6 +64,15 @@ def run(options: argparse.Namespace) -> int:
         return OK
     sys.stdout.write(f"{math.ceil(wait_s)}\n")
     return TRY_LATER
+
+
+def in_force(where: Places, config: str | None) -> Configuration:
+    """Return the configuration that the signer works by; the files' where it knows none, or does not answer."""
+    with contextlib.suppress(EvidenceError, msgspec.DecodeError), open_door(where, config=config) as door:
+        text = door.settings()
+        if text is not None:
+            return parse(text.encode())
+    return configured(config)
 
 
 def attempted(where: Places, configuration: Configuration, config: str | None) -> float | None:

@@ -14,6 +14,7 @@ from agent.signing.protocol import (
     Answer,
     Batches,
     Check,
+    Configured,
     Delivered,
     Done,
     Event,
@@ -27,6 +28,7 @@ from agent.signing.protocol import (
     Record,
     Refused,
     Rotate,
+    Settings,
     Signed,
     Snapshot,
     Welcome,
@@ -157,6 +159,10 @@ class Door(abc.ABC):
     def prove(self, hub: str, nonce: str) -> Proof:
         """Return the signature with which this log's key enrols at a hub."""
         return self._expect(Proof, Prove(hub=hub, nonce=nonce))
+
+    def settings(self) -> str | None:
+        """Return the configuration in force as canonical JSON; None: the files count."""
+        return self._expect(Configured, Settings()).settings
 
     def _signed(self, question: Question, collections: Sequence[Collection] = ()) -> Entry:
         answer = self._expect(Signed, question, collections)

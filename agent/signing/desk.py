@@ -15,7 +15,7 @@ from agent.signing import protocol
 from agent.signing.clerk import Clerk
 from agent.signing.outbox import Outbox
 from agent.signing.progress import ENROLLED
-from agent.signing.protocol import Answer, Done, Proof, Question, Signed, Welcome
+from agent.signing.protocol import Answer, Configured, Done, Proof, Question, Signed, Welcome
 from agent.signing.records import moment
 from agent.version import VERSION
 from collectors.catalogue import all_tables
@@ -32,8 +32,10 @@ _Act = Callable[[Any, Sequence[Collection], int], Answer]
 class Desk:
     """Answers questions at an open store."""
 
-    def __init__(self, clerk: Clerk, outbox: Outbox) -> None:
+    def __init__(self, clerk: Clerk, outbox: Outbox, settings: Callable[[], bytes | None] = lambda: None) -> None:
+        """Answer by `settings`, which gives the configuration in force; None: the files count."""
         self._clerk = clerk
+        self._settings = settings
         self._outbox = outbox
         self._acts: dict[type[Question], _Act] = {
             protocol.Hello: lambda _question, _collections, _uid: self._welcome(),
@@ -48,6 +50,7 @@ class Desk:
             protocol.Prove: lambda question, _collections, _uid: self._proof(question),
             protocol.Batches: lambda question, _collections, _uid: self._batches(question),
             protocol.Flush: lambda _question, _collections, _uid: Done(count=outbox.write_due()),
+            protocol.Settings: lambda _question, _collections, _uid: self._configured(),
         }
 
     def answer(self, question: Question, collections: Sequence[Collection], uid: int) -> Answer:
@@ -104,6 +107,10 @@ class Desk:
     def _proof(self, question: protocol.Prove) -> Proof:
         origin, key, sshsig = self._clerk.prove(question.hub, question.nonce)
         return Proof(origin=origin, key=strict_base64.encode(key.spki), sshsig=sshsig)
+
+    def _configured(self) -> Configured:
+        text = self._settings()
+        return Configured(settings=None if text is None else text.decode())
 
     def _batches(self, question: protocol.Batches) -> Done:
         if question.log is None:

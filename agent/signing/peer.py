@@ -25,6 +25,7 @@ from agent.signing.protocol import (
     Question,
     Record,
     Refused,
+    Settings,
     Snapshot,
 )
 
@@ -47,7 +48,7 @@ class Role(enum.Enum):
 MAY: dict[Role, tuple[type[Question], ...]] = {
     Role.OWNER: (Question,),
     Role.COLLECTOR: (Hello, Snapshot, Event, Check, Batches, Flush),
-    Role.UPLOADER: (Delivered, Refused, Prove, Batches, Flush),
+    Role.UPLOADER: (Delivered, Refused, Prove, Batches, Flush, Settings),
     Role.RECORDER: (Record,),
     Role.STRANGER: (),
 }

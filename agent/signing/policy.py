@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from agent.configuration.model import Configuration, Directory, Hub
 from agent.places import Places
 from evidence.prune import RETENTION_DAYS
 
@@ -50,19 +51,22 @@ def policy_of(config: str | None) -> Policy:
     One with problems says nothing: nothing is written, leaves or is removed, but what is there is signed all the same.
     """
     if config == SYSTEM_FILE and not any(map(os.path.lexists, (SYSTEM_FILE, SYSTEM_FOLDER))):
-        return UNKNOWN
+        return NOTHING
     from agent.configuration.loading import load  # noqa: PLC0415  a TOML reader, which few requests need
-    from agent.configuration.model import Directory, Hub  # noqa: PLC0415
 
     loaded = load(config)
     if loaded.problems:
         sys.stderr.writelines(f"{each}\n" for each in loaded.problems)
-        return NOTHING
+        return UNKNOWN
+    return policy_in(loaded.configuration)
+
+
+def policy_in(own: Configuration) -> Policy:
+    """Return what a configuration says."""
     sinks = {}
-    for each in loaded.configuration.sinks:
+    for each in own.sinks:
         if isinstance(each, Hub):
             sinks[each.name] = SinkPolicy("hub", each.vkey)
         else:
             sinks[each.name] = SinkPolicy("directory" if isinstance(each, Directory) else "http-put")
-    own = loaded.configuration
     return Policy(sinks, own.outbox.limit, own.retention.days, own.retention.prune_every)

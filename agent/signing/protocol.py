@@ -155,7 +155,14 @@ class Flush(Question, frozen=True, tag="flush"):
     """Write to the outbox what is due."""
 
 
-AnyQuestion = Hello | Snapshot | Event | Record | Rotate | Prune | Check | Delivered | Refused | Prove | Batches | Flush
+class Settings(Question, frozen=True, tag="settings"):
+    """Which configuration is in force: the one that was signed last, whatever is in the files by now."""
+
+
+AnyQuestion = (
+    Hello | Snapshot | Event | Record | Rotate | Prune | Check  # what is signed
+    | Delivered | Refused | Prove | Batches | Flush | Settings  # what leaves
+)  # fmt: skip
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="is"):
@@ -199,6 +206,12 @@ class Proof(Answer, frozen=True, tag="proof"):
     sshsig: str
 
 
+class Configured(Answer, frozen=True, tag="configured"):
+    """To `settings`: all of them as canonical JSON; None: none were signed, and the files count."""
+
+    settings: str | None
+
+
 class Failed(Answer, frozen=True, tag="failed"):
     """Nothing was done, and why: an error of the store, or of what was asked."""
 
@@ -209,7 +222,7 @@ class Failed(Answer, frozen=True, tag="failed"):
     step: str
 
 
-AnyAnswer = Welcome | Signed | Done | Proof | Failed
+AnyAnswer = Welcome | Signed | Done | Proof | Configured | Failed
 
 _question = msgspec.json.Decoder(AnyQuestion)
 _answer = msgspec.json.Decoder(AnyAnswer)

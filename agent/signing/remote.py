@@ -28,6 +28,7 @@ from agent.signing.protocol import (
     Flush,
     Hello,
     Question,
+    Settings,
     parse_answer,
     question_frame,
 )
@@ -42,7 +43,7 @@ PAUSE_S = 0.2
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED in unix(7)
 
 
-TWICE_IS_ONCE = (Hello, Check, Delivered, Batches, Flush)
+TWICE_IS_ONCE = (Hello, Check, Delivered, Batches, Flush, Settings)
 """What may be asked again when the answer was lost: it is done already, or done now."""
 
 

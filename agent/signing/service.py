@@ -11,6 +11,7 @@ from agent.clocks import synchronised
 from agent.signing import protocol
 from agent.signing.clerk import Clerk
 from agent.signing.desk import Desk, told
+from agent.signing.in_force import InForce
 from agent.signing.outbox import COALESCE_S, Outbox
 from agent.signing.protocol import Answer, Failed, Question, Signed
 from agent.signing.retention import Retention
@@ -25,16 +26,26 @@ RETRY_S = 60.0
 """After the outbox could not be written, such as on a full disk."""
 LINE_LIMIT = 1000
 HEARTBEAT = "heartbeat"
-CONFIGURED = "config-changed"
+CONFIGURED = {"agent-started": "config", "config-changed": "digest"}
+"""Events that say which configuration is in force, and which of their keys does."""
 
 
 class Service:
     """One state, served."""
 
-    def __init__(self, clerk: Clerk, outbox: Outbox, *, disciplined: Callable[[], bool | None] = synchronised) -> None:
+    def __init__(
+        self,
+        clerk: Clerk,
+        outbox: Outbox,
+        *,
+        in_force: InForce | None = None,
+        disciplined: Callable[[], bool | None] = synchronised,
+    ) -> None:
+        """Without `in_force` the files count, whatever is signed."""
         self._clerk = clerk
         self._outbox = outbox
-        self._desk = Desk(clerk, outbox)
+        self._in_force = in_force
+        self._desk = Desk(clerk, outbox) if in_force is None else Desk(clerk, outbox, in_force.settings)
         self._retention = Retention(clerk, outbox, disciplined=disciplined)
         self._looks = False
         self._due: float | None = None
@@ -81,8 +92,8 @@ class Service:
 
     def _signed(self, question: Question) -> None:
         """Put off the outbox: a moment for what people wait for, longer for what the schedule brings."""
-        if isinstance(question, protocol.Event) and question.kind == CONFIGURED:
-            self._outbox.reload()
+        if isinstance(question, protocol.Event) and question.kind in CONFIGURED:
+            self._configured(question.fields[CONFIGURED[question.kind]])
         scheduled = isinstance(question, protocol.Snapshot) and question.reason == "scheduled"
         self._looks = scheduled and self._retention.is_due()
         if not self._outbox.policy.sinks:
@@ -90,6 +101,15 @@ class Service:
         alive = isinstance(question, protocol.Event) and question.kind == HEARTBEAT
         due = time.monotonic() + self._outbox.wait_s(urgent=not (scheduled or alive))
         self._due = due if self._due is None else min(self._due, due)
+
+    def _configured(self, digest: str | None) -> None:
+        """Work by the configuration that was just signed."""
+        try:
+            if self._in_force is not None:
+                self._in_force.take(digest)
+        except (EvidenceError, OSError) as error:
+            _tell(error)
+        self._outbox.reload()
 
     def _written(self, now: float) -> float | None:
         """Write one batch, and return when to write the next: at once while there are more."""

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.configuration.digest import digest
+from agent.configuration.digest import digest, digest_of, parse
+from agent.configuration.loading import load
 from agent.configuration.model import Configuration
 from agent.daemon.plan import Plan, read_plan
 from agent.internal.plan import plan
@@ -87,3 +88,12 @@ def test_the_plan_is_that_of_the_file_that_is_named(
 ) -> None:
     arguments = ("--config", os.path.join(tmp_path, "none.toml")) if given == "--config" else ("nothing",)
     assert evidenced("_plan", *arguments).code == 2
+
+
+def test_the_plan_carries_the_settings_themselves_for_whoever_works_by_them(written: Writing) -> None:
+    text = '[labels]\nplace = "Zürich \u2028 x"\n[[sinks]]\nname = "b"\ntype = "directory"\npath = "/b"\n'
+    configuration = load(str(written(text.encode()))).configuration
+    lines = plan(configuration, tuple(TABLES.values()))
+    found = read_plan("".join(f"{line}\n" for line in lines).encode())
+    assert parse(found.settings.encode()) == configuration
+    assert digest_of(found.settings.encode()) == found.digest

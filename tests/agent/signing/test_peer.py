@@ -41,11 +41,12 @@ QUESTIONS: dict[str, Question] = {
     "prove": protocol.Prove(hub="hub.example", nonce="1234"),
     "batches": protocol.Batches(),
     "flush": protocol.Flush(),
+    "settings": protocol.Settings(),
 }
 ALLOWED = {
     0: set(QUESTIONS),
     COLLECTOR: {"hello", "snapshot", "event", "check", "batches", "flush"},
-    UPLOADER: {"delivered", "refused", "prove", "batches", "flush"},
+    UPLOADER: {"delivered", "refused", "prove", "batches", "flush", "settings"},
     MEMBER: {"record"},
     STRANGER: set(),
 }
