@@ -59,11 +59,15 @@ class Child:
         self.deadline = now + order.limit_s
         self.killed_at: float | None = None
         self.held = bytearray()
+        self.silent = False
+        """Whether it has closed its output, which is then always ready and never has anything to say."""
 
     def hear(self, now: float) -> None:
         """Take what it has printed, without waiting; whole lines go where its order says. Too much ends it."""
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(self.pipe, 1 << 16):
+            while not self.silent:
+                data = os.read(self.pipe, 1 << 16)
+                self.silent = not data
                 self.held += data
                 if len(self.held) > OUTPUT_LIMIT:
                     self.held.clear()

@@ -26,7 +26,8 @@ class Family:
     @property
     def fds(self) -> set[int]:
         """Return what is to be waited for."""
-        return {fd for each in self.members for fd in (each.pidfd, each.pipe)}
+        talking = {each.pipe for each in self.members if not each.silent}
+        return talking.union(each.pidfd for each in self.members)
 
     @property
     def next_time(self) -> float:

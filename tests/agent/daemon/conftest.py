@@ -52,14 +52,14 @@ class Daemon:
         """Have a part do this before it answers."""
         (self.folder / command).write_text(text)
 
-    def start(self, *, hurry: bool = True) -> None:
+    def start(self, *more: str, hurry: bool = True) -> None:
         """Start it; in a hurry, a signal makes it begin at once with what it would begin in two seconds."""
         if not self.plan.exists():
             self.write_plan()
         words = [PYTHON, "-I", "-S", str(program.__file__), "--run", f"{self.folder}/run", "--cache"]
         words += [f"{self.folder}/cache", "--state", f"{self.folder}/state", "--outbox", f"{self.folder}/state/outbox"]
         words += ["--pressure", f"{self.folder}/pressure", "--plan", str(self.plan)]
-        words += ["--", PYTHON, "-I", "-S", str(STAND_IN), str(self.folder)]
+        words += [*more, "--", PYTHON, "-I", "-S", str(STAND_IN), str(self.folder)]
         with self.errors.open("ab") as errors:
             self._process = subprocess.Popen(words, stderr=errors, stdin=subprocess.DEVNULL)
         if hurry:

@@ -28,7 +28,7 @@ def main(folder: str, command: str, *words: str) -> int:
 
 def note(folder: str, command: str, words: tuple[str, ...]) -> None:
     """Write what this was started with."""
-    line = {"at": time.monotonic(), "command": command, "pid": os.getpid(), "words": words, "parent": os.getppid()}
+    line = {"at": time.monotonic(), "command": command, "pid": os.getpid(), "words": words, "uid": os.getuid()}
     fd = os.open(os.path.join(folder, "journal"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(fd, (json.dumps(line) + "\n").encode())
     os.close(fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
@@ -199,6 +200,16 @@ class TestFamily:
         while family.members:
             self.turn(family, 6)
         assert ended == [128 + signal.SIGKILL]
+
+    def test_a_child_that_closes_its_output_and_goes_on_wakes_nobody(self, ended: list[int]) -> None:
+        family, child = self.family("import os,time; os.close(1); time.sleep(60)", ended)
+        while child.pipe in family.fds:
+            self.turn(family, 1)
+        assert family.fds == {child.pidfd}
+        assert not select.select([child.pidfd], [], [], 0)[0]
+        child.kill(1)
+        while family.members:
+            self.turn(family, 1)
 
     def test_output_without_end_ends_the_child(self, ended: list[int]) -> None:
         family, child = self.family("while True: print('x' * 65536)", ended)

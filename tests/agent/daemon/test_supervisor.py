@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
@@ -76,6 +77,35 @@ def test_a_killed_run_is_tried_again_and_costs_nothing_else(daemon: Daemon) -> N
     assert 4.5 <= second["at"] - daemon.journal()[0]["at"] <= 8
     until(lambda: daemon.status().tables[0].coverage == "complete")
     assert len(daemon.runs("agent-started")) == 2, "what was not signed is signed with the next run"
+
+
+def test_where_systemd_listens_it_only_nudges(daemon: Daemon) -> None:
+    daemon.write_plan(upload=1)
+    listeners = {}
+    for name in ("sign", "upload"):
+        listeners[name] = socket.socket(socket.AF_UNIX)
+        listeners[name].bind(f"{daemon.folder}/run/{name}.sock")
+        listeners[name].listen()
+    daemon.start()
+    daemon.wait_for(1, "users=3600")
+    assert select.select([listeners["upload"]], [], [], 10)[0]
+    assert daemon.status().parts == "systemd"
+    assert daemon.stop() == 0
+    assert daemon.journal("_sign") == daemon.journal("_upload") == []
+    assert sorted(os.listdir(daemon.folder / "run")) == ["lock", "sign.sock", "upload.sock"]
+    for each in listeners.values():
+        each.close()
+
+
+@pytest.mark.needs_root
+def test_root_has_each_part_run_as_its_user(daemon: Daemon) -> None:
+    (daemon.folder / "journal").touch()
+    (daemon.folder / "journal").chmod(0o666)
+    daemon.start("--user", "collect=65533:65533:65533", "--user", "sign=65532:65532:65532", "--record-gid", "65531")
+    assert daemon.wait_for(1, "users=3600")["uid"] == 65533
+    status = os.stat(daemon.folder / "run/sign.sock")
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (65533, 65531, 0o660)
+    assert daemon.status().separation == "separate"
 
 
 @pytest.mark.slow
