@@ -11,7 +11,7 @@ SERVICES = sorted(SYSTEMD.glob("*.service"))
 
 
 def unexplained(text: str) -> list[str]:
-    """Return the settings of [Service] with no comment above; lines of one setting share theirs, pairs are told once."""
+    """Return the settings of [Service] that have no comment above them; lines of one setting share theirs."""
     found, section, before, explained = [], "", "", False
     for line in text.splitlines():
         if line.startswith("["):
