@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,16 +53,30 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tree_of() -> Callable[[str], Path | None]:
+    """Return what gives the root tree of a distribution, None if no mirror has it; asked once for each."""
+
+    @functools.cache
+    def tree(distribution: str) -> Path | None:
+        made = subprocess.run([ROOT / "packaging" / "trees", distribution], capture_output=True, check=False)
+        assert made.returncode in (0, NOT_MADE), made.stderr.decode()
+        return Path(made.stdout.decode().strip()) if made.returncode == 0 else None
+
+    return tree
+
+
 @pytest.fixture(scope="module", params=[*DISTRIBUTIONS, *BONUS])
 def bare_host(
-    request: pytest.FixtureRequest, stage: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tree_of: Callable[[str], Path | None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[BootedHost]:
     """Give a booted host on which evidenced is installed, and not started."""
-    made = subprocess.run([ROOT / "packaging" / "trees", request.param], capture_output=True, check=False)
-    if made.returncode == NOT_MADE:
+    tree = tree_of(request.param)
+    if tree is None:
         pytest.skip("needs a root tree that no mirror gave")
-    assert made.returncode == 0, made.stderr.decode()
-    tree = Path(made.stdout.decode().strip())
+    stage: Path = request.getfixturevalue("stage")  # made only where it is of use
     with booted(tree, tmp_path_factory.mktemp("host"), binds=[f"{stage}:/mnt:ro"]) as host:
         host.ok("cp", "-a", "/mnt/.", "/")
         host.ok("systemd-sysusers")
