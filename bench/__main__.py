@@ -6,7 +6,7 @@ import importlib
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.figures import Line, markdown
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"bench: expected one of {', '.join(PARTS)}, found {', '.join(sorted(unknown))}\n")
         return 2
     lines: list[Line] = []
-    for part in arguments or PARTS:
-        measured: list[Line] = importlib.import_module(f"bench.{part}").rows()
+    for name in arguments or PARTS:
+        measured = part(name)()
         for each in measured:
             print(
                 f"{each.id:4} {each.job:74} {each.ours:>10} {each.theirs:>10} {each.ratio:>6} {each.goal:>7}",
@@ -36,6 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         PAGE.write_text(markdown(lines, machine()), "utf-8")
     return 0
+
+
+def part(name: str) -> Callable[[], list[Line]]:
+    """Return what measures one part."""
+    rows: Callable[[], list[Line]] = importlib.import_module(f"bench.{name}").rows
+    return rows
 
 
 def machine() -> str:

@@ -45,6 +45,12 @@ def installed(folder: str) -> list[str]:
     return [python(), "-IBS", "-X", "evidenced-chosen", str(launcher)]
 
 
+def paths(folder: str) -> list[str]:
+    """Return where the rooms and the libraries of an installed program are, as it has them on its path."""
+    library = f"{folder}/usr/lib/evidenced"
+    return [f"{library}/evidenced/_rooms", library]
+
+
 def _copy_library(name: str, library: Path) -> None:
     """Copy the files of a distribution that is installed here; one that is for another Python is not."""
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench import processes, rivals
@@ -23,9 +24,11 @@ MIB = 1024  # KiB
 GOALS = ("17 MiB", "0.05/s", "1 ms")
 
 
-def rows(seconds: float = SECONDS, configuration: str = "", rest_s: float = REST_S) -> list[Line]:
+def rows(
+    seconds: float = SECONDS, configuration: str = "", rest_s: float = REST_S, others: Iterable[str] = rivals.ALL
+) -> list[Line]:
     """Return P12, with a line beside each rival that can be run here."""
-    names = [each for each in rivals.ALL if rivals.can_run(each)]
+    names = [each for each in others if rivals.can_run(each)]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         service = stack.enter_context(Service(installed(f"{folder}/root"), Path(folder), configuration))
         roots = {name: stack.enter_context(rivals.ALL[name](Path(folder))) for name in names}

@@ -1,7 +1,7 @@
 """The sweep against find(1) and getcap(8): P1 one question of theirs, P2 the same four answers.
 
 Run as root, for both sides to see all. The tree must hold still meanwhile: /usr does, / seldom; and
-wall times mean something only if two processors are idle. Ours is measured with the distribution's interpreter.
+wall times mean something only if two processors are idle. Ours is measured as installed (bench.installed).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
+import tempfile
+from pathlib import Path
 
 from bench.figures import Line
+from bench.installed import installed, paths, python
 from bench.pairs import Ratio, pairs
 from bench.sweep_once import NAMES, SUFFIXES
 from collectors.reading.mounts import parse_mountinfo
@@ -20,13 +22,15 @@ from collectors.reading.mounts import parse_mountinfo
 
 def rows(root: str = "/usr", n: int = 7) -> list[Line]:
     """Return P1 and P2, after the findings of both sides have been compared."""
-    compare(root)
-    one, *others = find_commands(root)
-    four = ["sh", "-c", "; ".join(shlex.join(each) for each in (one, *others, getcap_command(root)))]
-    return [
-        *_lines("P1", "four answers in one pass; find -perm /6000", pairs(ours(root), one, n), 1.40, 0.75),
-        *_lines("P2", "the same four answers; three finds, getcap -r", pairs(ours(root), four, n), 0.30, 0.20),
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        ours = command(folder, root)
+        compare(root, ours)
+        one, *others = find_commands(root)
+        four = ["sh", "-c", "; ".join(shlex.join(each) for each in (one, *others, getcap_command(root)))]
+        return [
+            *_lines("P1", "four answers in one pass; find -perm /6000", pairs(ours, one, n), 1.40, 0.75),
+            *_lines("P2", "the same four answers; three finds, getcap -r", pairs(ours, four, n), 0.30, 0.20),
+        ]
 
 
 def _lines(name: str, job: str, ratio: Ratio, cpu_goal: float, wall_goal: float) -> list[Line]:
@@ -38,14 +42,13 @@ def _lines(name: str, job: str, ratio: Ratio, cpu_goal: float, wall_goal: float)
     return [cpu, wall]
 
 
-def ours(root: str, *options: str) -> list[str]:
-    """Return the command that sweeps once, isolated from the environment, without `site`."""
-    import msgspec  # noqa: PLC0415  only to say where the one dependency lies
-
-    python = shutil.which("python3", path="/usr/bin") or sys.executable
-    folders = [os.getcwd(), os.path.dirname(os.path.dirname(msgspec.__file__))]
-    start = f"import sys; sys.path[:0] = {folders!r}; from bench.sweep_once import main; main()"
-    return [python, "-I", "-S", "-c", start, root, *options]
+def command(folder: str, root: str) -> list[str]:
+    """Lay out the program in a folder and return the command that sweeps once with it, and does nothing else."""
+    installed(folder)
+    script = Path(folder) / "sweep_once.py"
+    shutil.copy(Path(__file__).with_name("sweep_once.py"), script)
+    start = f"import sys; sys.path[:0] = {[folder, *paths(folder)]!r}; from sweep_once import main; main()"
+    return [python(), "-IS", "-c", start, root]
 
 
 def find_commands(root: str) -> list[list[str]]:
@@ -64,9 +67,9 @@ def getcap_command(root: str) -> list[str]:
     return [shutil.which("getcap", path="/usr/sbin:/sbin:/usr/bin") or "getcap", "-r", root]
 
 
-def compare(root: str) -> None:
+def compare(root: str, ours: list[str]) -> None:
     """Raise unless both sides find the same in the root's own file system."""
-    output = subprocess.run(ours(root, "--show"), check=True, capture_output=True).stdout
+    output = subprocess.run([*ours, "--show"], check=True, capture_output=True).stdout
     found: dict[bytes, set[bytes]] = {}
     for line in output.split(b"\0")[:-1]:
         name, _, path = line.partition(b" ")

@@ -43,7 +43,7 @@ def rows() -> list[Line]:
         for tables in (1, 13):
             path = os.path.join(folder, f"{tables}.tar.gz")
             # in a process of its own: what is measured would inherit the peak of the one that forged
-            subprocess.run([sys.executable, "-m", "bench.verify", path, str(tables)], check=True)
+            subprocess.run([sys.executable, "-m", "bench.verify", path, str(tables), str(ENTRIES)], check=True)
             cost = run([sys.executable, "-I", "-S", str(SCRIPT), path])
             if cost.code:
                 raise SystemExit(f"bench: verify.py: expected a valid pack, found exit {cost.code}")
@@ -56,4 +56,4 @@ def rows() -> list[Line]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_bytes(forge.packed(story(ENTRIES, int(sys.argv[2])).tar()))
+    Path(sys.argv[1]).write_bytes(forge.packed(story(int(sys.argv[3]), int(sys.argv[2])).tar()))
