@@ -22,6 +22,14 @@ AGAIN_S = 30
 """Within this time a part that ended runs again."""
 LISTED = re.compile(r"/usr/bin/(python3(\.\d+)?|evidenced)|/usr/sbin/sshd|/proc/self/fd/\d+")
 RECORD = ("evidenced", "record", "backup-run", "--field", "job=nightly", "--field", "result=ok")
+SINK = """
+[upload]
+jitter = "0s"
+[[sinks]]
+name = "share"
+type = "directory"
+path = "/srv/evidence"
+"""
 SAME_BOOT_ID = """
 # Booting a tree gives each boot an id of its own by a mount, which a /proc of the unit's own would not have.
 [Service]
@@ -198,6 +206,27 @@ def test_a_collector_that_takes_too_much_memory_is_killed_alone(host: BootedHost
     check_log(host)
 
 
+def test_batches_reach_a_folder_though_the_uploader_is_killed(host: BootedHost) -> None:
+    host.ok("install", "-d", "-o", "evidenced-upload", "-m", "700", "/srv/evidence")
+    host.write("/etc/evidenced/conf.d/sink.toml", SINK)
+    host.write(f"/etc/systemd/system/{UPLOADER}.d/sink.conf", "[Service]\nReadWritePaths=/srv/evidence\n")
+    host.ok("systemctl", "daemon-reload")
+    host.ok("systemctl", "reload", SUPERVISOR)
+
+    def delivered() -> set[str]:
+        return set(host.ok("find", "/srv/evidence", "-name", "*.tar.gz").split())
+
+    grows(host)
+    host.until(lambda: bool(delivered()), 60, "a batch in the folder")
+    before = delivered()
+    read_all(host)
+    host.until(lambda: host.run("pkill", "-9", "-u", "evidenced-upload").code == 0, 60, "an uploader at work")
+    host.ok(*RECORD)
+    grows(host)
+    host.until(lambda: bool(delivered() - before), 60, "another batch in the folder")
+    assert host.ok("find", "/srv/evidence", "!", "-user", "evidenced-upload").strip() == ""
+
+
 def test_a_supervisor_that_hangs_is_replaced(host: BootedHost) -> None:
     with drop_in(host, SUPERVISOR, "[Service]\nWatchdogSec=3\n"):
         hanging = main_pid(host, SUPERVISOR)
@@ -256,4 +285,18 @@ def test_a_reboot_is_a_signed_absence(host: BootedHost) -> None:
     started = next(each for each in host.entries()[size:] if each["kind"] == "agent-started")
     assert host.statement(started["sequence"])["predicate"]["event"]["absence"]["reason"] == "host-off"
     grows(host, 60)
+    check_log(host)
+
+
+def test_a_clock_that_is_set_is_on_record(host: BootedHost) -> None:
+    library = host.run("find", "/usr/lib", "-name", "libfaketime.so.1").out.strip()
+    settings = f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE=/run/faketime"
+    settings += " FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1 FAKETIME_DISABLE_SHM=1\n"
+    host.write("/run/faketime", "+0\n")
+    with drop_in(host, SUPERVISOR, settings):
+        grows(host)
+        host.write("/run/faketime", "+3650d\n")
+        read_all(host)  # wakes it; where the kernel's own clock is set, the kernel does
+        host.until(lambda: "clock-jumped" in host.kinds(), AGAIN_S, "the jump on record")
+        grows(host)
     check_log(host)
