@@ -143,9 +143,7 @@ class Directory(Sink, frozen=True, tag="directory"):
 class Remote(Sink, frozen=True):
     """A server: how to reach it, and how both sides know each other."""
 
-    url: Annotated[
-        str, setting(texts.url(), "address of the server; for http-put, the folder that batches are put into")
-    ]
+    url: Annotated[str | None, setting(texts.url(), "address of the folder that batches are put into")] = None
     ca_file: Annotated[
         str | None, setting(texts.path(), "PEM file of the authorities that are trusted; absent: those of the system")
     ] = None
@@ -175,8 +173,19 @@ class Remote(Sink, frozen=True):
 
 
 class HttpPut(Remote, frozen=True, tag="http-put"):
-    """Any store that takes a file by HTTP PUT: WebDAV, an artifact server."""
+    """Any store that takes a file by HTTP PUT: WebDAV, an artifact server, a container with a signed URL."""
 
+    url_file: Annotated[
+        str | None,
+        setting(
+            texts.path(),
+            "file with the address, in place of url, where its query or path grants access; a secret. "
+            "The batch's name is put behind its path, in front of its query",
+        ),
+    ] = None
+    url_credential: Annotated[
+        str | None, setting(texts.credential(), "systemd credential that holds the address, in place of a file")
+    ] = None
     confirm: Annotated[
         str,
         setting(
@@ -196,6 +205,7 @@ class HttpPut(Remote, frozen=True, tag="http-put"):
 class Hub(Remote, frozen=True, tag="hub"):
     """A hub that speaks docs/hub-protocol.md and acknowledges with a signature."""
 
+    url: Annotated[str, setting(texts.url(), "address of the hub")]
     vkey: Annotated[
         str | None,
         setting(

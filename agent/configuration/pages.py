@@ -77,6 +77,8 @@ EXAMPLES = {
     "name": '"NAME"',
     "path": '"/media/stick/evidence"',
     "url": '"https://hub.example"',
+    "url_file": '"/etc/evidenced/store-url"',
+    "url_credential": '"store-url"',
     "ca_file": '"/etc/evidenced/hub-ca.pem"',
     "client_certificate": '"/etc/evidenced/host.pem"',
     "client_key": '"/etc/evidenced/host.key"',

@@ -50,7 +50,10 @@ def _judge_remote(sink: HttpPut | Hub, key: Key) -> Iterator[Judgement]:
         yield Judgement(key, "client_certificate beside its key", "none")
     if sink.client_certificate and not has_key:
         yield Judgement(key, "client_key or client_key_credential beside client_certificate", "none")
-    if sink.url.startswith("http://") and (sink.ca_file or sink.pin_sha256 or sink.client_certificate):
+    if isinstance(sink, HttpPut) and sum(map(bool, (sink.url, sink.url_file, sink.url_credential))) != 1:
+        some = sink.url or sink.url_file or sink.url_credential
+        yield Judgement(key, "one of url, url_file and url_credential", "several" if some else "none")
+    if sink.url and sink.url.startswith("http://") and (sink.ca_file or sink.pin_sha256 or sink.client_certificate):
         yield Judgement((*key, "url"), "https:// with a certificate to check or to show", "http://")
     if isinstance(sink, HttpPut) and sink.user and not (sink.token_file or sink.token_credential):
         yield Judgement((*key, "user"), "token_file or token_credential with the password of this user", "none")

@@ -78,8 +78,8 @@ def judge_files(configuration: Configuration) -> Iterator[Judgement]:
     for number, sink in enumerate(configuration.sinks):
         if isinstance(sink, Directory):
             continue
-        for setting in ("token_file", "client_key"):
-            if path := getattr(sink, setting):
+        for setting in ("url_file", "token_file", "client_key"):
+            if path := getattr(sink, setting, None):
                 yield from _judge_file(("sinks", number, setting), path, owners)
         for setting in ("ca_file", "client_certificate"):
             if (path := getattr(sink, setting)) and not os.path.isfile(path):

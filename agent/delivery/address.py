@@ -22,11 +22,13 @@ class Address:
     port: int
     path: str
     query: str = ""
+    secret: bool = False
+    """Whether knowing it is enough to be let in."""
 
     @property
     def where(self) -> str:
-        """Return it for a message: never the query, which may be a signature that grants access."""
-        return f"{self.scheme}://{self.authority}{self.path}"
+        """Return it for a message: never the query, nor of a secret one the path, which may grant access."""
+        return f"{self.scheme}://{self.authority}{'' if self.secret else self.path}"
 
     @property
     def authority(self) -> str:

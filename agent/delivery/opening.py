@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.configuration.model import Directory, HttpPut, Hub, Remote
 from agent.configuration.secrets import SecretError, credential_path, secret
 from agent.delivery import address, answers, enrolment
+from agent.delivery.address import Address
 from agent.delivery.budget import Limits
 from agent.delivery.errors import DeliveryError, SettingsError
 from agent.delivery.pace import Pace
@@ -75,7 +76,21 @@ def client_of(settings: Remote, limits: Limits) -> Client:
     pins = tuple(each.replace(":", "").lower() for each in settings.pin_sha256)
     trust = Trust(settings.ca_file, settings.client_certificate, key, pins)
     proxy = None if settings.proxy is None else address.parse_proxy(settings.proxy, f"{settings.name}: proxy")
-    return Client(address.parse(settings.url, f"{settings.name}: url"), trust, proxy, limits)
+    return Client(address_of(settings), trust, proxy, limits)
+
+
+def address_of(settings: Remote) -> Address:
+    """Return where a server is, from the configuration or from a secret that it names. Raises: SettingsError."""
+    option = f"{settings.name}: url"
+    if settings.url is not None:
+        return address.parse(settings.url, option)
+    try:
+        found = secret(settings.url_file, settings.url_credential) if isinstance(settings, HttpPut) else None
+    except SecretError as error:
+        raise SettingsError(option, error.expected, error.found) from None
+    if found is None:
+        raise SettingsError(option, "url, url_file or url_credential", "none")
+    return replace(address.parse(found.decode("utf-8", "replace"), option), secret=True)
 
 
 def token_of(settings: Remote) -> str | None:

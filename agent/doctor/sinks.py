@@ -19,6 +19,7 @@ from agent.delivery.address import Address
 from agent.delivery.budget import BoundedSocket, Budget, Limits
 from agent.delivery.dialling import dial, resolved
 from agent.delivery.errors import DeliveryError, UntrustedError
+from agent.delivery.opening import address_of
 from agent.delivery.progress import Progress, look, pinned
 from agent.delivery.tls import Trust, context_of, secured
 from agent.delivery.transport import Client
@@ -90,7 +91,7 @@ def check_remote(sink: HttpPut | Hub, places: Places, limits: Limits = LIMITS) -
     """Yield each step of the way to a server, up to the first that fails."""
     subject = f"sink {sink.name}"
     try:
-        target = address.parse(sink.url, "url")
+        target = address_of(sink)
         proxy = None if sink.proxy is None else address.parse_proxy(sink.proxy, "proxy")
         trust = _trust(sink)
     except (DeliveryError, SecretError) as error:

@@ -35,7 +35,7 @@ def uncommented(kind: str) -> str:
 @pytest.mark.parametrize("kind", ["directory", "http-put", "hub"])
 def test_every_line_of_the_template_is_taken_and_says_the_default(written: Writing, kind: str) -> None:
     text = uncommented(kind)
-    for choice in ("client_key_credential", "token_credential"):  # each stands in place of a file
+    for choice in ("client_key_credential", "token_credential", "url_file", "url_credential"):  # in place of another
         text = re.sub(rf"^{choice} = .*\n", "", text, flags=re.MULTILINE)
     text = text.replace("[tables.NAME]", "[tables.users]").replace("\nKEY =", "\nenvironment =")
     text = text.replace('"NAME"', '"sink"').replace('vkey = "NAME+ID+KEY"\n', "")

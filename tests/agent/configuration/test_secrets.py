@@ -104,13 +104,15 @@ def test_the_files_of_a_sink_are_judged_without_reading_them(written: Writing, t
         ({"client_certificate": "/a"}, "client_key or client_key_credential beside client_certificate, found none"),
         ({"client_key": "/a"}, "client_certificate beside its key, found none"),
         ({"client_certificate": "/a", "client_key": "/a", "client_key_credential": "a"}, "found both"),
+        ({"url_file": "/a"}, "one of url, url_file and url_credential, found several"),
+        ({"url": ""}, "one of url, url_file and url_credential, found none"),
         ({"user": "ann"}, "with the password of this user, found none"),
         ({"url": "http://a.example"}, "https://HOST"),
         ({"url": "http://localhost:80", "ca_file": "/a"}, "https:// with a certificate"),
     ],
 )
 def test_settings_that_need_or_exclude_each_other(written: Writing, settings: dict[str, str], expected: str) -> None:
-    text = sink(**settings)
+    text = sink(**{name: value for name, value in settings.items() if value})
     if "url" in settings:
         text = text.replace('url = "https://a.example"\n', "")
     (problem,) = load(str(written(text))).problems

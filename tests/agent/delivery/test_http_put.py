@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.configuration.model import HttpPut
 from agent.delivery import address
 from agent.delivery.budget import Limits
 from agent.delivery.errors import AnswerError, DeliveryError, SettingsError
+from agent.delivery.opening import client_of
 from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
 from agent.delivery.results import Delivered, Held, Parked, Result, Retry
@@ -131,6 +133,32 @@ def test_a_token_that_is_none_is_refused_without_being_shown(token: str) -> None
     with pytest.raises(SettingsError) as refused:
         authorization(token, None)
     assert "\u00e9" not in str(refused.value)
+
+
+def test_an_address_that_lets_in_whoever_knows_it_comes_from_a_file_and_is_never_shown(
+    batch: Outgoing, tmp_path: Path
+) -> None:
+    store, file = Store(), tmp_path / "url"
+    file.touch(0o600)
+    with hostile(store) as server:
+        file.write_text(f"{server.url}/canary-path/?sig=canary-query\n")
+        client = client_of(HttpPut(name="store", url_file=str(file)), QUICK)
+        with closing(HttpPutSink("store", client, Pace(1 << 30), confirm="read-back")) as sink:
+            assert sink.deliver(batch) == Delivered()
+    assert list(store.files) == [f"/canary-path/{batch.name}?sig=canary-query"]
+    with pytest.raises(DeliveryError) as gone, closing(HttpPutSink("s", client, Pace(1), confirm="status")) as sink:
+        sink.deliver(batch)
+    assert "canary" not in str(gone.value)
+
+
+@pytest.mark.parametrize("text", ["canary", "http://canary.example/?x", "https://a.example/#canary", "https://[canary"])
+def test_an_address_in_a_file_is_held_to_the_same_rules_and_not_quoted(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "url"
+    file.touch(0o600)
+    file.write_text(text)
+    with pytest.raises(SettingsError) as error:
+        client_of(HttpPut(name="store", url_file=str(file)), QUICK)
+    assert "canary" not in str(error.value)
 
 
 # nginx, as an ordinary process of ours
