@@ -27,6 +27,8 @@ LIMIT_S = {"file": 1800.0, "process": 900.0, "sweep": 7200.0, EVENTS: 120.0}
 """What a run may take in all, by its kind; each of its children has limits of its own within it."""
 MOST_STUCK = 3
 """Children that hang in the kernel and are left behind; after that, their tables are not tried."""
+FIRST_PAUSE_S = 60.0
+"""How long the very first readings wait for a busy host: without them there is nothing to go by."""
 EVENT_WAIT_S = 2.5
 """An event waits so long for a run to go with."""
 EVENT_DISTANCE_S = 60.0
@@ -122,7 +124,8 @@ class Runs:
             self.begin_events(now)
 
     def _paused(self, now: float) -> bool:
-        again = self.pause.until(self.plan.pressure, self.plan.pause_limit_s, now)
+        longest = self.plan.pause_limit_s if self.read_at else min(self.plan.pause_limit_s, FIRST_PAUSE_S)
+        again = self.pause.until(self.plan.pressure, longest, now)
         self._paused_until = 0.0 if again is None else again
         return again is not None
 
