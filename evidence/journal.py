@@ -227,7 +227,8 @@ class Journal:
 
     def patrol_of(self, log: Continued) -> Patrol:
         """Return what looks at everything."""
-        return Patrol(self.layout, self.index, self.blobs, log.key, log.identity.log_id)
+        log_id = log.identity.log_id
+        return Patrol(self.layout, self.index, self.blobs, log.key, log_id, {log_id: log.log.rows})
 
     def _set_blob_aside(self, folder: Folder, name: str) -> None:
         """Move a damaged blob out of the way; the bytes are in hand, so nothing is lost."""

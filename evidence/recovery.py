@@ -28,7 +28,7 @@ from evidence.order import id_of
 from evidence.quarantine import Finding
 from evidence.scan import Place, Segment
 from evidence.state import Folder
-from evidence.tree import Frontier, root
+from evidence.tree import Frontier
 from evidence.writer import SEGMENTS, LogWriter
 
 
@@ -58,14 +58,15 @@ def recover(log: Folder, place: Place, key: PrivateKey, rows: list[Row], *, resu
     Raises: BehindError; TreeLostError; OSError; NewerStateError. Damage is in quarantine when this returns.
     """
     checkpoint = read_checkpoint(log, place, key)
-    rows = usable(rows, checkpoint)
+    tree = tree_of(rows, checkpoint)
+    rows = _believed(rows, checkpoint, tree)
     try:
-        reading = _read(place, checkpoint, rows)
+        reading = _read(place, checkpoint, rows, tree)
     except TreeLostError:
         if not rows:
             raise
-        reading = _read(place, checkpoint, [])  # the index may be what is wrong
-    writer = LogWriter(log, place.origin, key, Frontier(each.leaf for each in reading.rows))
+        reading = _read(place, checkpoint, [], None)  # the index may be what is wrong
+    writer = LogWriter(log, place.origin, key, reading.tree)
     marks = mark.sizes(log)
     if marks and marks[-1] > writer.size:
         _close_behind(writer, checkpoint, marks[-1])
@@ -87,8 +88,8 @@ def _close_behind(writer: LogWriter, checkpoint: Checkpoint | None, reached: int
         writer.close()
 
 
-def _read(place: Place, checkpoint: Checkpoint | None, rows: list[Row]) -> _Reading:
-    reading = _Reading(place, checkpoint, rows)
+def _read(place: Place, checkpoint: Checkpoint | None, rows: list[Row], tree: Frontier | None) -> _Reading:
+    reading = _Reading(place, checkpoint, rows, tree)
     try:
         reading.run()
     except TreeLostError:
@@ -116,21 +117,35 @@ def usable(rows: list[Row], checkpoint: Checkpoint | None) -> list[Row]:
 
     Rows that do not reach the checkpoint are believed until the whole tree is known.
     """
+    return _believed(rows, checkpoint, tree_of(rows, checkpoint))
+
+
+def _believed(rows: list[Row], checkpoint: Checkpoint | None, tree: Frontier | None) -> list[Row]:
     if checkpoint is None or len(rows) < checkpoint.size:
         return rows
-    rows = rows[: checkpoint.size]
-    return rows if root(each.leaf for each in rows) == checkpoint.root else []
+    return rows[: checkpoint.size] if tree is not None else []
+
+
+def tree_of(rows: list[Row], checkpoint: Checkpoint | None) -> Frontier | None:
+    """Return the tree that was signed, from rows; None if they are too few or give another."""
+    if checkpoint is None or len(rows) < checkpoint.size:
+        return None
+    tree = Frontier(each.leaf for each in rows[: checkpoint.size])
+    return tree if tree.root() == checkpoint.root else None
 
 
 class _Reading:
     """One way through the segments of a log."""
 
-    def __init__(self, place: Place, checkpoint: Checkpoint | None, rows: list[Row]) -> None:
+    def __init__(self, place: Place, checkpoint: Checkpoint | None, rows: list[Row], tree: Frontier | None) -> None:
         self._place = place
         self._checkpoint = checkpoint
         self._leaves = [each.leaf for each in rows]
         self._committed = checkpoint.size if checkpoint is not None else len(rows)
         self._known = rows
+        self._signed = tree
+        """The tree of the rows, if they lead to the checkpoint: to hash all leaves again would take longest."""
+        self.tree = Frontier()
         self.rows: list[Row] = []
         self.end: tuple[int, int] | None = None
 
@@ -219,16 +234,18 @@ class _Reading:
         self._place.quarantine.keep(found.data[end:], name, finding)
 
     def _check_root(self) -> None:
+        """Compare the tree with the checkpoint, and set `tree` to that of all entries."""
         signed = self._checkpoint
-        if signed is None:
-            if not self.rows:
-                raise TreeLostError(self._place.origin, None, "no entry and no checkpoint")
-            return
-        leaves = [each.leaf for each in self.rows[: signed.size]]
-        if len(leaves) == signed.size and leaves == self._leaves:
-            return  # `usable` has compared them
-        if len(leaves) < signed.size or root(leaves) != signed.root:
+        if signed is None and not self.rows:
+            raise TreeLostError(self._place.origin, None, "no entry and no checkpoint")
+        leaves = [each.leaf for each in self.rows]
+        size = len(leaves) if signed is None else signed.size
+        known = self._signed if leaves[:size] == self._leaves else None
+        self.tree = Frontier(leaves[:size]) if known is None else known.copy()
+        if signed is not None and (self.tree.size < size or self.tree.root() != signed.root):
             raise TreeLostError(self._place.origin, signed, "others")
+        for leaf in leaves[size:]:
+            self.tree.append(leaf)
 
 
 def _is_of(row: Row, first: int, frame: segment.Frame) -> bool:
