@@ -95,6 +95,11 @@ class BootedHost:
         """Return the numbers of the entries that are snapshots."""
         return [each["sequence"] for each in self.entries() if each["kind"] == "snapshot"]
 
+    def tables_read(self, since: int = 0) -> set[str]:
+        """Return the tables in the snapshots from an entry on."""
+        numbers = [number for number in self.snapshots() if number >= since]
+        return {each["name"] for number in numbers for each in self.statement(number)["predicate"]["tables"]}
+
     def statement(self, number: int) -> dict[str, Any]:
         """Return the statement of an entry as it was signed."""
         found: dict[str, Any] = json.loads(self.ok("evidenced", "log", "show", str(number), "--json"))

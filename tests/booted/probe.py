@@ -88,8 +88,9 @@ def vm_read(pid: int) -> None:
     """Read memory by process_vm_readv(2)."""
     buffer = ctypes.create_string_buffer(16)
     local = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 16)
-    remote = (ctypes.c_void_p * 2)(0x1000, 16)
-    called(LIBC.syscall(PROCESS_VM_READV, pid, local, 1, remote, 1, 0))
+    remote = (ctypes.c_void_p * 2)(0x1000, 16)  # EFAULT, where reading is allowed
+    one, no_flags = ctypes.c_ulong(1), ctypes.c_ulong(0)
+    called(LIBC.syscall(PROCESS_VM_READV, pid, local, one, remote, one, no_flags))
 
 
 def attach(pid: int) -> None:

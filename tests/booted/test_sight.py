@@ -24,14 +24,6 @@ PLACES = (
 )
 
 
-@pytest.fixture(scope="module")
-def planted(host: BootedHost) -> BootedHost:
-    """Return the host with a SUID file in each place where somebody might hide one."""
-    for place in PLACES:
-        host.write(f"{place}/planted", "#!/bin/true\n", mode="4755")
-    return host
-
-
 def suid_files_by_root(host: BootedHost) -> set[str]:
     """Return what find(1) sees as root; /proc and /sys hold no files of the host."""
     found = host.run("find", "/", "-path", "/proc", "-prune", "-o", "-path", "/sys", "-prune", "-o",
@@ -39,6 +31,7 @@ def suid_files_by_root(host: BootedHost) -> set[str]:
     return set(found.split("\n")) - {""}
 
 
+SWEPT = "privileged_files"
 HIDDEN = "/var/lib/evidenced/keys"
 """The only folder that the unit hides from its own collectors, which say so."""
 ARTEFACTS = {"/proc/sys/kernel/random/boot_id"}
@@ -67,24 +60,21 @@ def read_by_root(host: BootedHost, what: str, key: str) -> dict[str, list[dict[s
 
 
 @pytest.fixture(scope="module")
-def read_again(planted: BootedHost) -> BootedHost:
-    """Return the host after its service has read every table again."""
-    before = len(planted.snapshots())
-    tables = planted.ok("evidenced", "tables").count("reads: ")
-    planted.ok("systemctl", "kill", "--kill-who=main", "-s", "USR1", "evidenced.service")
-
-    def all_read() -> bool:
-        numbers = planted.snapshots()[before:]
-        return sum(len(planted.statement(number)["predicate"]["tables"]) for number in numbers) >= tables
-
-    planted.until(all_read, 60, "every table in a snapshot")
-    return planted
+def read_again(host: BootedHost) -> BootedHost:
+    """Return the host after its service has read every table with a SUID file where somebody might hide one."""
+    host.until(lambda: SWEPT in host.tables_read(), 60, "the first sweep")
+    for place in PLACES:
+        host.write(f"{place}/planted", "#!/bin/true\n", mode="4755")
+    every, since = host.tables_read(), len(host.entries())
+    host.ok("systemctl", "kill", "--kill-who=main", "-s", "USR1", "evidenced.service")
+    host.until(lambda: host.tables_read(since) >= every, 60, "every table in a snapshot")
+    return host
 
 
 def test_the_service_sees_every_suid_file_that_root_sees(read_again: BootedHost) -> None:
     expected = suid_files_by_root(read_again)
     assert {f"{place}/planted" for place in PLACES} <= expected
-    rows = signed_lines(read_again, "privileged_files")
+    rows = signed_lines(read_again, SWEPT)
     assert {row["path"] for row in rows} == expected
     assert all(row["sha256"] for row in rows), "each is read whole, wherever the unit has mounts of its own"
 
