@@ -27,6 +27,8 @@ LIVED_S = 5.0
 """A part that lived so long is started again at once, however it ended."""
 LIMIT_S = {SIGN: float("inf"), UPLOAD: 6 * 3600.0}
 """The signer ends when it is idle; an attempt to deliver has an end."""
+KILLED_S = 5.0
+"""When delivery is tried again after an attempt that broke off, at the earliest."""
 AGAIN_S = 900.0
 """When delivery is tried again if nobody says when."""
 AGAIN_LIMIT_S = 3600.0
@@ -158,11 +160,14 @@ class Parts:
             part.ended(1, now)
 
     def _ended(self, child: Child, code: int, now: float) -> None:
+        broke_off = now + KILLED_S
         for part in self.members:
             if part.child is child:
                 part.ended(code, now)
+                broke_off = max(broke_off, part.not_before)
         if child.order.purpose == UPLOAD:
-            self.deliver_at = NEVER if code == 0 else now + wait_said(bytes(child.held) if code == LATER else b"")
+            wait = {0: NEVER, LATER: now + wait_said(bytes(child.held))}
+            self.deliver_at = wait.get(code, broke_off)
         if code not in (0, LATER):
             say(f"{child.order.purpose}: expected exit code 0, found {code}; it is started again when it is needed")
 

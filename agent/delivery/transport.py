@@ -21,6 +21,7 @@ from agent.delivery.budget import BoundedSocket, BoundedTls, Budget, Limits
 from agent.delivery.dialling import dial
 from agent.delivery.errors import AnswerError, UnreachableError, UntrustedError
 from agent.delivery.tls import Trust, context_of, secured, words
+from agent.interrupts import hang_ups_told
 from agent.version import VERSION
 
 _CHUNK = 64 << 10
@@ -104,15 +105,20 @@ class Client:
         if total_s is not None:
             limits = replace(limits, total_s=total_s)
         one = _Exchange(self.address.where, Budget(self.address.where, limits), limits, into)
+        with hang_ups_told():
+            return self._asked(one, method, target, headers or {}, body)
+
+    def _asked(self, one: _Exchange, method: str, target: str, headers: Mapping[str, str], body: Body | None) -> Answer:
+        """Ask, and once more if a connection from before turns out to be gone."""
         again = self._connection is not None
         try:
             try:
-                return self._on_a_connection(one, method, target, headers or {}, body)
+                return self._on_a_connection(one, method, target, headers, body)
             except _StaleError:
                 if not again:  # it hung up on a fresh connection, too
                     raise
             self.close()
-            return self._on_a_connection(one, method, target, headers or {}, body)
+            return self._on_a_connection(one, method, target, headers, body)
         except BaseException:
             self.close()
             raise

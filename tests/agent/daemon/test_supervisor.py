@@ -206,6 +206,15 @@ def test_delivery_follows_a_signed_run_and_is_tried_again_when_the_uploader_says
     assert 0.9 <= times[1] - times[0] <= 3
 
 
+def test_an_attempt_to_deliver_that_was_killed_is_made_again_in_seconds(daemon: Daemon) -> None:
+    daemon.write_plan(upload=1)
+    daemon.script("_upload", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    daemon.start()
+    until(lambda: len(daemon.journal("_upload")) >= 2)
+    first, second = [each["at"] for each in daemon.journal("_upload")][:2]
+    assert 4 <= second - first < 10
+
+
 def test_without_anywhere_to_deliver_to_nothing_is_tried_unless_somebody_asks(daemon: Daemon) -> None:
     daemon.start()
     daemon.wait_for(1, "users")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ from tests.agent.delivery.hostile import (
     is_silent,
     says,
 )
+from tests.hub.running import ROOT
 
 QUICK = Limits(connect_s=0.3, connect_all_s=0.6, read_s=0.3, total_s=0.6)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -202,3 +205,39 @@ def test_a_url_is_taken_apart() -> None:
     assert (found.host, found.port, found.authority) == ("2001:db8::1", 8443, "[2001:db8::1]:8443")
     assert found.target("/v1/hub") == "/base/v1/hub?sig=1"
     assert "sig" not in found.where
+
+
+SENDS = """
+import signal, socket, threading
+from agent.delivery import address
+from agent.delivery.errors import UnreachableError
+from agent.delivery.transport import Body, Client
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as for every command
+listener = socket.create_server(("127.0.0.1", 0))
+gone = threading.Event()
+
+def hang_up():
+    connection, _ = listener.accept()
+    connection.recv(65536)
+    connection.close()
+    gone.set()
+
+def blocks():
+    gone.wait(5)
+    for _ in range(3):
+        yield b"block"
+        threading.Event().wait(0.1)
+
+threading.Thread(target=hang_up).start()
+try:
+    client = Client(address.parse(f"http://127.0.0.1:{listener.getsockname()[1]}", "url"))
+    client.exchange("PUT", "/", {}, Body(15, blocks))
+except UnreachableError:
+    print("told", signal.SIGPIPE in signal.sigpending())
+"""
+
+
+def test_a_server_that_hangs_up_while_it_is_sent_to_is_an_error_and_does_not_end_the_process() -> None:
+    ran = subprocess.run([sys.executable, "-c", SENDS], cwd=ROOT, capture_output=True, check=False, timeout=30)
+    assert (ran.returncode, ran.stdout) == (0, b"told False\n"), ran.stderr
