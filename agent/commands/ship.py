@@ -8,6 +8,7 @@ import sys
 from agent.configuration.loading import configured
 from agent.delivery.acting import acting_as_uploader
 from agent.delivery.attempt import Way, attempt
+from agent.delivery.in_force import in_force
 from agent.delivery.one_sink import Outcome
 from agent.errors import COULD_NOT_RUN, OK, CommandError
 from agent.places import Places, places
@@ -36,7 +37,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Deliver, and say to whom."""
     where = places(options.state)
-    configuration = configured(options.config)
+    edited = configured(options.config)
+    configuration = in_force(where, options.config)
+    if {each.name: each for each in edited.sinks} != {each.name: each for each in configuration.sinks}:
+        _say("the sinks in the files are not in force yet; systemctl reload evidenced, or SIGHUP to evidenced run")
     if not configuration.sinks:
         raise CommandError("expected a sink in the configuration, found none; see evidenced enroll, evidenced.toml(5)")
     write_batches(where, options.config)

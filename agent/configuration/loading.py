@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import msgspec
 
 from agent.configuration.checking import Checker
-from agent.configuration.files import all_files, configuration_file, read_file
+from agent.configuration.files import SYSTEM_FILE, all_files, configuration_file, read_file
 from agent.configuration.model import Configuration
 from agent.configuration.problems import Key, Place, Problem
 from agent.configuration.rules import Judgement, judge, judge_tables
@@ -39,7 +39,8 @@ def load(option: str | None = None, tables: Sequence[Table] | None = None) -> Lo
     Without `tables` the names of tables and columns are not compared with the catalogue, which takes time to import.
     """
     main = configuration_file(option)
-    files, problems = all_files(main, must_exist=option is not None)
+    # The units name the system's file, and nobody needs one; a sink that enroll wrote stands in conf.d alone.
+    files, problems = all_files(main, must_exist=option not in {None, SYSTEM_FILE})
     loaded = Loaded(main, files, problems=problems)
     merged: dict[str, Any] = {}
     for path in files:

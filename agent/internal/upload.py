@@ -16,19 +16,15 @@ import sys
 import time
 from collections.abc import Sequence
 
-import msgspec
-
-from agent.configuration.digest import parse
-from agent.configuration.loading import configured
 from agent.configuration.model import Configuration
 from agent.delivery.attempt import Way, attempt
+from agent.delivery.in_force import in_force
 from agent.delivery.one_sink import Outcome
 from agent.errors import OK, CommandError
 from agent.places import Places, places
 from agent.signing import listening
-from agent.signing.door import open_door
 from agent.terminal import printable
-from evidence.errors import BusyError, EvidenceError
+from evidence.errors import BusyError
 
 TRY_LATER = os.EX_TEMPFAIL
 BUSY_S = 10.0
@@ -64,15 +60,6 @@ def run(options: argparse.Namespace) -> int:
         return OK
     sys.stdout.write(f"{math.ceil(wait_s)}\n")
     return TRY_LATER
-
-
-def in_force(where: Places, config: str | None) -> Configuration:
-    """Return the configuration that the signer works by; the files' where it knows none, or does not answer."""
-    with contextlib.suppress(EvidenceError, msgspec.DecodeError), open_door(where, config=config) as door:
-        text = door.settings()
-        if text is not None:
-            return parse(text.encode())
-    return configured(config)
 
 
 def attempted(where: Places, configuration: Configuration, config: str | None) -> float | None:

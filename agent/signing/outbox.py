@@ -255,9 +255,8 @@ class Outbox:
             os.unlink(os.path.join(self._folder, name))
 
     def _make_folder(self) -> None:
-        """Make the folder of an ordinary user; the service's comes with its packages."""
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self._folder, FOLDER_MODE)
+        """Make the folder of an ordinary user, or of root without packages; the service's comes with these."""
+        os.makedirs(self._folder, FOLDER_MODE, exist_ok=True)
 
     def _logs(self) -> list[LogInfo]:
         with StoreReader(self._clerk.state) as reader:

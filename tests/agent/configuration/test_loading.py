@@ -39,6 +39,17 @@ def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
     assert "expected a file that can be read, found no such file or directory" in str(problem)
 
 
+def test_the_systems_main_file_need_not_exist_when_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, written: Writing
+) -> None:
+    main = written("", hub='[[sinks]]\nname = "stick"\ntype = "directory"\npath = "/mnt/stick"\n')
+    main.unlink()
+    assert load(os.fspath(main)).problems
+    monkeypatch.setattr("agent.configuration.loading.SYSTEM_FILE", os.fspath(main))
+    loaded = load(os.fspath(main))
+    assert (loaded.problems, [each.name for each in loaded.configuration.sinks]) == ([], ["stick"])
+
+
 def test_root_has_the_systems_file_and_a_user_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     monkeypatch.setattr(os, "geteuid", lambda: 0)

@@ -14,13 +14,17 @@ from pathlib import Path
 import pytest
 
 from agent.commands.ship import batches, line_of
+from agent.configuration.digest import digest
+from agent.configuration.loading import load
 from agent.delivery.one_sink import Outcome
 from agent.internal.upload import soonest
 from agent.places import places
 from agent.signing.door import open_door
+from agent.version import VERSION
 from tests.agent.command_line import Evidenced
 from tests.agent.delivery.batches import HUB, HUB_NAME, Host
 from tests.agent.delivery.hostile import Heard, answers, hostile, is_silent
+from tests.agent.signing.running import signer
 from tests.hub.running import ROOT
 
 VKEY = HUB.key.vkey(HUB_NAME, HUB.kind)
@@ -134,6 +138,25 @@ def test_ship_without_a_sink_says_what_to_do(sender: Host, evidenced: Evidenced)
     ran = evidenced("ship", "--state", sender.state, "--config", configured(sender))
     assert ran.code == 3
     assert "evidenced enroll" in ran.err
+
+
+def test_ship_goes_by_what_the_service_planned_and_says_that_an_edit_waits(
+    sender: Host, tmp_path: Path, evidenced: Evidenced
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = (f'name = "{name}"\ntype = "directory"\npath = "{tmp_path / name}"\n' for name in ("one", "two"))
+    file = configured(sender, one)
+    with signer(sender.state, "--config", str(file)) as running:
+        with open_door(running.places) as door:
+            planned = {"config": digest(load(str(file)).configuration), "version": VERSION}
+            door.event("agent-started", planned, {})
+        configured(sender, one, two)
+        ran = evidenced("ship", "--state", sender.state, "--config", file)
+    assert ran.out.startswith("one: ")
+    assert "two" not in ran.out
+    assert "not in force yet" in ran.err
+    assert list((tmp_path / "one").iterdir())
 
 
 def outcome(**changes: object) -> Outcome:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import evidence.predicates
 from agent.places import SYSTEM, Places, places
@@ -92,6 +93,14 @@ def test_without_a_sink_nothing_is_written(made: Made) -> None:
     made.policy = NOTHING
     made.snapshots(1)
     assert (made.outbox.write(), made.outbox.left(), made.names) == (0, False, [])
+
+
+def test_the_folder_is_made_with_those_above_it_where_no_package_did(tmp_path: Path) -> None:
+    spool = tmp_path / "spool" / "evidenced"
+    made = Made(replace(places(str(tmp_path / "state")), outbox=str(spool / "outbox")), DIRECTORY)
+    made.snapshots(1)
+    assert made.outbox.write() == 1
+    assert (spool / "outbox").stat().st_mode & 0o777 == 0o700
 
 
 def test_batches_follow_each_other_without_a_hole_and_read_well(made: Made) -> None:
