@@ -49,7 +49,11 @@ def machine() -> str:
     with open("/etc/os-release", encoding="utf-8") as file:
         name = next((line.partition("=")[2].strip('\n"') for line in file if line.startswith("PRETTY_NAME=")), "Linux")
     used = os.statvfs("/")
-    return f"{name}, {os.cpu_count()} cores, {used.f_files - used.f_ffree:,} inodes in use, {platform.machine()}"
+    load = os.getloadavg()[2]
+    return (
+        f"{name}, {os.cpu_count()} cores, {used.f_files - used.f_ffree:,} inodes in use, {platform.machine()}, "
+        f"with a load of {load:.1f} meanwhile (the last quarter of an hour)"
+    )
 
 
 if __name__ == "__main__":
