@@ -10,16 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from agent.signing import progress as progress_file
 from agent.signing.clerk import Clerk
 from agent.signing.policy import Policy
 from agent.signing.progress import Batch, Progress, Replacing
 from evidence.accepting import ReceiptError
-from evidence.batch import BatchInfo
 from evidence.batch_form import Place, place_of
-from evidence.errors import FormatError, StateError
+from evidence.errors import EvidenceError, FormatError, PackError, StateError
 from evidence.note import Verifier
 from evidence.reader import LogInfo, StoreReader
 
@@ -65,8 +64,9 @@ class Outbox:
     def progress(self) -> Progress:
         """Return how far everything is; files and progress agree when it is first asked for."""
         if self._loaded is None:
-            self._loaded = progress_file.load(self._clerk.state)
-            self._mend(self._loaded)
+            loaded = progress_file.load(self._clerk.state)
+            self._mend(loaded)
+            self._loaded = loaded  # not before: what was not mended to the end is tried again
         return self._loaded
 
     def wait_s(self, *, urgent: bool) -> float:
@@ -77,17 +77,28 @@ class Outbox:
         return max(COALESCE_S, SPACING_S - since)
 
     def write(self, most: int = AT_ONCE) -> int:
-        """Write what no batch holds yet, at most so many batches, and return how many. Raises: EvidenceError."""
+        """Write what no batch holds yet, at most so many batches, and return how many.
+
+        A log that cannot be proved any more, such as one that damage took and a new epoch follows, keeps no other one
+        waiting. Raises: EvidenceError, for such a log once nothing else is left to be written.
+        """
         if not self.policy.sinks:
             return 0
         self._make_folder()
-        count = 0
+        count, amiss = 0, None
         with self.saved() as progress:
             for log in self._logs():
-                while count < most and progress.next.get(log.id, 0) < log.size:
-                    self._write_one(progress, log.id, progress.next.get(log.id, 0))
-                    count += 1
+                try:
+                    while count < most and progress.next.get(log.id, 0) < log.size:
+                        self._write_one(progress, log.id, progress.next.get(log.id, 0))
+                        count += 1
+                except PackError:  # noqa: PERF203  the disk refuses, whatever the log
+                    raise
+                except EvidenceError as error:
+                    amiss = amiss or error
         self._trim()
+        if amiss is not None and not count:
+            raise amiss
         return count
 
     def write_due(self) -> int:
@@ -129,14 +140,14 @@ class Outbox:
                 if note is None:
                     raise FormatError(f"sink {sink}", "the log's checkpoint with the hub's signature", "none")
                 size = self._acknowledged(place, note, policy.vkey)
-                held = [each for each in progress.batches if _is_within(progress_file.place(each), place.log_id, size)]
+                held = [each for each in progress.batches if progress_file.is_within(each, place.log_id, size)]
             else:
                 batch = progress.batches.get(name)
                 if batch is not None and batch.sha256 != sha256:
                     raise FormatError(f"sink {sink}", "the digest of the batch", "another")
                 held = [] if batch is None else [name]
             for each in held:
-                _add(progress.batches[each], sink)
+                progress.batches[each].has_come_to(sink)
             return self._settle(progress)
 
     def refused(self, sink: str, name: str, reason: str, proof: bytes | None = None) -> None:
@@ -176,7 +187,7 @@ class Outbox:
             info = self._clerk.store.write_batch(
                 self._folder, log_id, first, size=stop, with_blobs=not batch.bare, overwrite=True
             )
-            progress.batches[info.name] = _batch_of(info, batch.delivered)
+            progress.batches[info.name] = progress_file.batch_of(info, batch.delivered)
             first = info.size
         self._remove(progress, name)
 
@@ -199,17 +210,18 @@ class Outbox:
     def _write_one(self, progress: Progress, log_id: str, first: int) -> None:
         info = self._clerk.store.write_batch(self._folder, log_id, first, overwrite=True)
         progress.next[log_id] = info.size
-        progress.batches[info.name] = _batch_of(info)
+        progress.batches[info.name] = progress_file.batch_of(info)
         progress.written = self.wall()
         self._save(progress)  # the file is there: forgotten, it would be written again
 
     def _trim(self) -> None:
         """Replace the oldest batches by their entries alone until the budget holds, and sign each replacement."""
-        progress = self.progress
+        progress, limit = self.progress, self.policy.limit_bytes
+        over = progress.bytes > limit  # a sum over all, of which there may be tens of thousands
         for name, batch in progress.oldest_first():
-            worth = progress.bytes > self.policy.limit_bytes and not batch.bare and batch.bytes > WORTH_BYTES
-            if worth or batch.replacing is not None:
+            if batch.replacing is not None or (over and not batch.bare and batch.bytes > WORTH_BYTES):
                 self._replace(progress, name, batch)
+                over = progress.bytes > limit
 
     def _replace(self, progress: Progress, name: str, batch: Batch) -> None:
         place = progress_file.place(name)
@@ -244,8 +256,13 @@ class Outbox:
             self._remove(progress, name)  # written, and forgotten by a crash; or its progress is lost
 
     def _forget(self, progress: Progress, log_id: str, first: int) -> None:
-        """Begin again at an entry: what holds it or comes behind it is written anew."""
-        for name in [name for name in progress.batches if _reaches(progress_file.place(name), log_id, first)]:
+        """Begin again at an entry: what holds it or comes behind it is written anew, and whole.
+
+        Other sinks may not have what stands in front of the entry in the batch that holds it.
+        """
+        reaching = [name for name in progress.batches if progress_file.reaches(name, log_id, first)]
+        first = min((first, *(progress_file.place(name).first for name in reaching)))
+        for name in reaching:
             self._remove(progress, name)
         progress.next[log_id] = min(first, progress.next.get(log_id, first))
 
@@ -273,23 +290,3 @@ class Outbox:
 
     def _save(self, progress: Progress) -> None:
         progress_file.save(self._clerk.state, progress)
-
-
-def _batch_of(info: BatchInfo, delivered: Sequence[str] = ()) -> Batch:
-    return Batch(
-        sha256=info.sha256, blobs=info.blobs, bytes=info.bytes, bare=info.blobs == 0, delivered=list(delivered)
-    )
-
-
-def _add(batch: Batch, sink: str) -> None:
-    if sink not in batch.delivered:
-        batch.delivered.append(sink)
-    batch.refused.pop(sink, None)
-
-
-def _reaches(place: Place, log_id: str, first: int) -> bool:
-    return place.log_id == log_id and place.size > first
-
-
-def _is_within(place: Place, log_id: str, size: int) -> bool:
-    return place.log_id == log_id and place.size <= size

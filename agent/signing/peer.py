@@ -93,8 +93,13 @@ class Doorkeeper(msgspec.Struct, frozen=True):
 
 
 def may(role: Role, question: Question) -> bool:
-    """Return whether somebody of this role may ask this; whom to believe an acknowledgement, only the owner says."""
+    """Return whether somebody of this role may ask this.
+
+    Whom to believe an acknowledgement, only the owner says; from where a hub lacks entries, not who reads the host.
+    """
     if isinstance(question, Event) and question.kind == "enrolled" and role is not Role.OWNER:
+        return False
+    if isinstance(question, Batches) and question.log is not None and role is Role.COLLECTOR:
         return False
     return isinstance(question, MAY[role])
 

@@ -6,10 +6,12 @@ Without it everything is written and delivered once more, which those who receiv
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from evidence.batch import BatchInfo
 from evidence.batch_form import Place, place_of
 from evidence.errors import DamageError, EvidenceError
 from evidence.reader import StoreReader
@@ -40,6 +42,12 @@ class Batch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     refused: dict[str, str] = msgspec.field(default_factory=dict)
     """Why a sink will not have it."""
     replacing: Replacing | None = None
+
+    def has_come_to(self, sink: str) -> None:
+        """Note that a sink has it."""
+        if sink not in self.delivered:
+            self.delivered.append(sink)
+        self.refused.pop(sink, None)
 
 
 class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -92,6 +100,25 @@ def place(name: str) -> Place:
     if found is None:
         raise DamageError(NAME, "names of batches", "another")
     return found
+
+
+def batch_of(info: BatchInfo, delivered: Sequence[str] = ()) -> Batch:
+    """Return what is known of a batch that was just written."""
+    return Batch(
+        sha256=info.sha256, blobs=info.blobs, bytes=info.bytes, bare=info.blobs == 0, delivered=list(delivered)
+    )
+
+
+def reaches(name: str, log_id: str, first: int) -> bool:
+    """Return whether a batch holds an entry of a log, or one behind it."""
+    found = place(name)
+    return found.log_id == log_id and found.size > first
+
+
+def is_within(name: str, log_id: str, size: int) -> bool:
+    """Return whether a log of this size holds all of a batch."""
+    found = place(name)
+    return found.log_id == log_id and found.size <= size
 
 
 def _enrolled(state: str) -> list[str]:

@@ -91,9 +91,17 @@ class Service:
             self._written(now)
 
     def _signed(self, question: Question) -> None:
-        """Put off the outbox: a moment for what people wait for, longer for what the schedule brings."""
+        """Follow up what was signed, which nothing that goes wrong here undoes."""
         if isinstance(question, protocol.Event) and question.kind in CONFIGURED:
             self._configured(question.fields[CONFIGURED[question.kind]])
+        try:
+            self._put_off(question)
+        except (EvidenceError, OSError) as error:  # no outbox to look at: that must keep nobody from his answer
+            _tell(error)
+            self._due = time.monotonic() + RETRY_S
+
+    def _put_off(self, question: Question) -> None:
+        """Put off the outbox: a moment for what people wait for, longer for what the schedule brings."""
         scheduled = isinstance(question, protocol.Snapshot) and question.reason == "scheduled"
         self._looks = scheduled and self._retention.is_due()
         if not self._outbox.policy.sinks:

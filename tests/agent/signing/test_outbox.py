@@ -25,7 +25,7 @@ from agent.signing.session import Request
 from evidence import note
 from evidence.batch_form import Place, place_of
 from evidence.batch_read import open_batch
-from evidence.errors import EvidenceError, FormatError, PackError, StateError
+from evidence.errors import DamageError, EvidenceError, FormatError, PackError, StateError
 from evidence.keys import NOTE_COSIGNATURE, PrivateKey
 from evidence.reader import StoreReader
 from tests.agent.signing.running import collection, entries
@@ -442,3 +442,66 @@ def test_a_fork_that_our_own_key_signed_begins_a_new_epoch_and_any_other_note_do
         with StoreReader(made.where.state) as reader:
             assert (reader.logs()[-1].origin == origin) == (signer is not key)
     assert made.outbox.write() == 2
+
+
+def test_what_is_written_once_more_from_the_middle_of_a_batch_has_its_beginning_too(made: Made) -> None:
+    made.policy = BOTH
+    made.snapshots(1, 2)
+    made.outbox.write()
+    made.snapshots(3, 4)
+    made.outbox.write()
+    assert made.spans == [(0, 3), (3, 5)]
+    log_id = made.names[0].rsplit("-", 2)[0]
+    assert made.outbox.again(log_id, 2) == 1  # the stick may not have what stands in front of entry 2
+    assert made.spans == [(0, 5)]
+
+
+def test_a_log_that_damage_took_keeps_no_later_log_from_delivery(made: Made) -> None:
+    made.snapshots(1, 2, 3)
+    made.clerk.close()
+    (segment,) = Path(made.where.state, "logs").glob("*/segments/*")
+    segment.write_bytes(segment.read_bytes()[:300])
+    Path(made.where.state, "index.sqlite").unlink()
+    made.snapshots(4)
+    with StoreReader(made.where.state) as reader:
+        old, new = (each.id for each in reader.logs())
+    assert made.outbox.write() == 1
+    assert {place.log_id for place in map(place_of, made.names) if place is not None} == {new}
+    with pytest.raises(DamageError, match=old.rpartition("-")[0]):  # nothing else is left, so it is said
+        made.outbox.write()
+    made.snapshots(5)
+    assert made.outbox.write() == 1
+
+
+def test_an_outbox_that_cannot_be_looked_at_stops_nobody_from_signing(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.snapshots(1)
+    made.outbox.write()
+    in_the_way = Path(made.where.outbox, made.names[0])
+    in_the_way.unlink()
+    in_the_way.mkdir()
+    Path(made.where.state, "outbox.json").unlink()
+    made.again()
+    service = Service(made.clerk, made.outbox)
+    for _ in range(2):  # nor does half of a look count as one
+        alive = Request(Event(kind="heartbeat", fields={}, details={}, labels={}))
+        assert isinstance(service.act(alive, 0), Signed)
+        assert "Is a directory" in capsys.readouterr().err
+    in_the_way.rmdir()
+    service.act(alive, 0)
+    service.finish()
+    assert made.spans == [(0, 5)]
+
+
+def test_a_budget_is_kept_over_ten_thousand_batches_in_a_moment(made: Made) -> None:
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    batch = made.outbox.progress.batches.pop(name)
+    log_id = name.rsplit("-", 2)[0]
+    many = {Place(log_id, at, at + 1).file_name: batch for at in range(10_000)}
+    made.outbox.progress.batches |= many
+    began = time.process_time()
+    made.outbox._trim()
+    assert time.process_time() - began < 0.5

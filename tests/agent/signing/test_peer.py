@@ -59,6 +59,11 @@ def test_each_role_may_ask_what_is_written_here_and_nothing_else() -> None:
         assert {name for name, each in QUESTIONS.items() if may(role, each)} == allowed
 
 
+def test_from_which_entry_a_hub_lacks_batches_is_not_for_who_reads_the_host_to_say() -> None:
+    again = protocol.Batches(log="0" * 16 + "-1", first=7)
+    assert [may(role, again) for role in (Role.OWNER, Role.UPLOADER, Role.COLLECTOR)] == [True, True, False]
+
+
 def test_every_kind_of_request_is_among_those_that_are_asked_here() -> None:
     assert {type(each) for each in QUESTIONS.values()} == set(Question.__subclasses__())
 
