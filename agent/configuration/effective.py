@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from agent.configuration.problems import Key, Place
 from agent.configuration.schema import Group, Kinds, Leaf, Node, schema
 
 
-@dataclass(frozen=True)
-class Effective:
+class Effective(msgspec.Struct, frozen=True):
     """One setting: its value, the value as TOML has it, and its place; None for a default."""
 
     key: Key

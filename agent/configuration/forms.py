@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 SAFE = 2**63
 DIGEST = re.compile(r"(?i:[0-9a-f]{2}(:?[0-9a-f]{2}){31})")
@@ -55,8 +56,7 @@ def found(value: object, *, quote: bool = True) -> str:
     return words.get(type(value), "a date or a time" if isinstance(value, times) else type(value).__name__)
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True):
     """Either of two."""
 
     expected: str = "true or false"
@@ -72,8 +72,7 @@ class Flag:
         return "true" if value else "false"
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """A whole number."""
 
     least: int
@@ -95,8 +94,7 @@ class Number:
         return str(value)
 
 
-@dataclass(frozen=True)
-class Measure:
+class Measure(msgspec.Struct, frozen=True):
     """A number with its unit: a span of time in seconds, or a size in bytes."""
 
     noun: str
@@ -139,8 +137,7 @@ def size(least: int, most: int) -> Measure:
     return Measure("a size", "64MiB", SIZE, SIZE_BYTES, least, most)
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """Text that passes a check; `secretive` texts are never repeated in a message."""
 
     expected: str
@@ -158,8 +155,7 @@ class Text:
         return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A list of things of one form, none of them twice."""
 
     each: Form
@@ -186,8 +182,7 @@ class Listed:
         return "[" + ", ".join(map(self.each.shown, value)) + "]"
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """A SHA-256, as openssl x509 -fingerprint prints it or without colons."""
 
     expected: str = "64 hexadecimal digits, with or without colons"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.choosing import chosen
 from agent.collection.dropping import without
@@ -34,8 +35,7 @@ def left_out(loaded: Loaded, tables: Sequence[Table]) -> list[Table]:
     return without(tables, able if loaded.problems or not concerned <= able else concerned)
 
 
-@dataclass(frozen=True)
-class ByHand:
+class ByHand(msgspec.Struct, frozen=True):
     """What somebody reads by hand: a switch of the configuration holds for him, too."""
 
     tables: list[Table]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 import msgspec
@@ -20,17 +19,16 @@ from agent.terminal import counted
 from collectors.contract import Table
 
 
-@dataclass
-class Loaded:
+class Loaded(msgspec.Struct):
     """What was read. With problems, `configuration` holds what was good, and must not be used to run."""
 
     main: str
     files: list[str]
-    configuration: Configuration = field(default_factory=Configuration)
-    origins: dict[Key, Place] = field(default_factory=dict)
+    configuration: Configuration = msgspec.field(default_factory=Configuration)
+    origins: dict[Key, Place] = {}
     """Where each setting comes from; one that is missing here has its default."""
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
 
 
 def load(option: str | None = None, tables: Sequence[Table] | None = None) -> Loaded:
@@ -104,8 +102,7 @@ def _take(path: str, merged: dict[str, Any], loaded: Loaded) -> None:
     _merge(merged, good, (), (), _Origins(loaded.origins, place_of, numbers))
 
 
-@dataclass(frozen=True)
-class _Origins:
+class _Origins(msgspec.Struct, frozen=True):
     known: dict[Key, Place]
     place_of: Callable[[Key], Place]
     numbers: dict[Key, list[int]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.terminal import printable
 
@@ -17,8 +18,7 @@ LINE_LIMIT = 1000
 """Characters of one line about a problem."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where something stands; the line is None where it is not known."""
 
     file: str
@@ -29,8 +29,7 @@ class Place:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong. No text of it is a value that may be a secret."""
 
     place: Place

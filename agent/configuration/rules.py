@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.configuration.forms import found, span
 from agent.configuration.model import Configuration, Directory, HttpPut, Hub
@@ -12,8 +13,7 @@ from agent.labels import COUNT, TOTAL_LIMIT
 from collectors.contract import Table, header_of
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """A rule that the whole breaks; a warning is no reason not to run."""
 
     key: Key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from agent.configuration.forms import Form
 from agent.configuration.model import Configuration
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """One setting."""
 
     form: Form
@@ -23,16 +21,14 @@ class Leaf:
     required: bool = False
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """A table with known names."""
 
     fields: dict[str, Node]
     meaning: str
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """A table whose names people choose, all of one shape."""
 
     name: Form
@@ -40,8 +36,7 @@ class Named:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Kinds:
+class Kinds(msgspec.Struct, frozen=True):
     """An array of tables; the setting `type` says which shape one has."""
 
     kinds: dict[str, Group]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.parse
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.delivery.errors import SettingsError
 
@@ -13,8 +14,7 @@ _PORTS = {"https": 443, "http": 80}
 _PLAIN = re.compile(r"[\x21-\x7e]{1,2000}\Z")
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where requests go: the host, the port and the path in front of every request's own."""
 
     scheme: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from agent.configuration.model import Hub
 from agent.delivery.budget import Limits
@@ -19,15 +20,14 @@ from agent.signing.protocol import Answer, Question
 from evidence.errors import EvidenceError, StateError
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(msgspec.Struct, frozen=True):
     """How an attempt is made; tests bring shorter limits and other clocks."""
 
     rate: int
     by_hand: bool = False
     wait_s: float = 0.0
     """How long to wait for another attempt to end."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = msgspec.field(default_factory=Limits)
     moment: Moment | None = None
     config: str | None = None
     """The configuration file, for a signer that is this process itself."""

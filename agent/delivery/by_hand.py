@@ -6,7 +6,8 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.delivery.errors import BatchError
 from agent.delivery.filing import copy
@@ -23,8 +24,7 @@ WAIT_S = 30.0
 """The signer keeps the store for as long as it is busy, and a little more."""
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """One batch in the folder; `new` if it was written now."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from agent.delivery.outbox import Waiting, waiting_at
 from evidence.batch_read import open_batch
@@ -12,8 +13,7 @@ from evidence.errors import EvidenceError
 from evidence.tree import Frontier
 
 
-@dataclass
-class Sequence:
+class Sequence(msgspec.Struct):
     """What was brought of one log."""
 
     log_id: str
@@ -22,11 +22,11 @@ class Sequence:
     """Of the key in its batches: whoever takes them in compares it."""
     size: int = 0
     """How far it goes."""
-    missing: list[tuple[int, int]] = field(default_factory=list)
+    missing: list[tuple[int, int]] = []
     """Entries between batches that are there: from, and up to but not including."""
-    bad: list[str] = field(default_factory=list)
+    bad: list[str] = []
     """What is wrong with batches, one line each; none of them is passed on."""
-    good: list[Waiting] = field(default_factory=list)
+    good: list[Waiting] = []
 
 
 def find(paths: Iterable[str]) -> list[Waiting]:

@@ -6,14 +6,14 @@ import datetime as dt
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.clocks import boot_id, boottime_ms, wall_text
 from agent.delivery.backoff import Draw
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """What time it is: since boot for waiting, by the wall for people."""
 
     boot: str | None

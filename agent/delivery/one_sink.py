@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.delivery import backoff, outbox, results
 from agent.delivery.errors import AnswerError, BatchError, DeliveryError, UnreachableError
@@ -29,8 +30,7 @@ OpenSink = Callable[[int | None], Sink]
 """Return the sink; the number is the size of pieces that got through last time."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What one attempt did for one sink."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from agent.configuration.model import Directory, HttpPut, Hub, Remote
 from agent.configuration.secrets import SecretError, credential_path, secret
@@ -28,8 +29,7 @@ _HOST_LIMIT = 255
 AnySink = Directory | HttpPut | Hub
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What sinks need beside their settings."""
 
     records: Records
@@ -90,7 +90,7 @@ def address_of(settings: Remote) -> Address:
         raise SettingsError(option, error.expected, error.found) from None
     if found is None:
         raise SettingsError(option, "url, url_file or url_credential", "none")
-    return replace(address.parse(found.decode("utf-8", "replace"), option), secret=True)
+    return msgspec.structs.replace(address.parse(found.decode("utf-8", "replace"), option), secret=True)
 
 
 def token_of(settings: Remote) -> str | None:

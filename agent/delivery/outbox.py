@@ -7,7 +7,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.delivery.errors import BatchError
 from evidence.batch_form import Manifest, Place, place_of
@@ -23,8 +24,7 @@ _HEAD_LIMIT = 128 << 20
 """Bytes in front of the entries, most of which are leaf hashes."""
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """One batch by its name; what is in it is not read yet."""
 
     name: str
@@ -36,8 +36,7 @@ class Waiting:
     """Changes when the signer puts another file in its place."""
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """What stands in front of a batch's entries, checked."""
 
     key: PublicKey
@@ -52,8 +51,7 @@ class Head:
         return self.checkpoint.origin
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One batch, open to be sent."""
 
     waiting: Waiting

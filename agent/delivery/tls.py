@@ -7,7 +7,8 @@ import hashlib
 import re
 import ssl
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.delivery.budget import BoundedSocket, BoundedTls, Budget
 from agent.delivery.errors import SettingsError, UnreachableError, UntrustedError
@@ -16,8 +17,7 @@ _PIN = re.compile(r"[0-9a-f]{64}\Z")
 _VERSION = 0xA0
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(msgspec.Struct, frozen=True):
     """What a server must show, and what we show it."""
 
     ca_file: str | None = None

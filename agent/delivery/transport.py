@@ -11,10 +11,11 @@ import contextlib
 import http.client
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from email.message import Message
 from types import TracebackType
 from typing import Any
+
+import msgspec
 
 from agent.delivery.address import Address
 from agent.delivery.budget import BoundedSocket, BoundedTls, Budget, Limits
@@ -28,8 +29,7 @@ _CHUNK = 64 << 10
 _HUNG_UP = (ConnectionResetError, BrokenPipeError)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back: a status, the headers and the body, whole and within the limits."""
 
     status: int
@@ -42,8 +42,7 @@ class Answer:
         return str(found[0]).strip() if len(found) == 1 else None
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """What is sent: its length, and the bytes in blocks. `blocks` is called again when the connection was stale."""
 
     length: int
@@ -101,9 +100,9 @@ class Client:
         """
         limits = self._limits
         if answer_bytes is not None:
-            limits = replace(limits, answer_bytes=answer_bytes)
+            limits = msgspec.structs.replace(limits, answer_bytes=answer_bytes)
         if total_s is not None:
-            limits = replace(limits, total_s=total_s)
+            limits = msgspec.structs.replace(limits, total_s=total_s)
         one = _Exchange(self.address.where, Budget(self.address.where, limits), limits, into)
         with hang_ups_told():
             return self._asked(one, method, target, headers or {}, body)

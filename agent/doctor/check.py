@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 State = Literal["fine", "note", "wrong"]
 MARKS: dict[State, str] = {"fine": "✓", "note": "!", "wrong": "✗"}
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """A subject in a few words, what was found, and what to do about it."""
 
     subject: str

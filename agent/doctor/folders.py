@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from agent import users
 from agent.configuration.forms import size
@@ -20,8 +21,7 @@ LOW_BYTES, SCARCE_BYTES = 64 << 20, 512 << 20
 LOW_INODES = 1000
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True):
     """How a folder of the agent has to be."""
 
     name: str
