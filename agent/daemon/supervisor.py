@@ -181,7 +181,7 @@ class Supervisor:
             self.runs.schedule.changed(found, now)
             self._note_watches(now)
         if self.runs.plan.upload:
-            self.parts.deliver(now)
+            self.parts.deliver(now + WRITTEN_S)
 
     def _remember(self) -> None:
         """Read later what was read not long ago, unless its changes since then went unnoticed."""
