@@ -27,6 +27,7 @@ ROWS = 5000
 PAIRS = 15
 ENTRIES = 10_000
 GOAL_MS = 60
+OPENINGS = 5
 OPEN_GOAL_S = 2
 SEEN = Observation(
     name="bench", labels={}, machine=None, observed="live", version="0", reason="by-hand", privileged=False
@@ -154,14 +155,26 @@ def opening(folder: str) -> list[Line]:
     with EvidenceStore.open(state, machine=None, clock=clock) as store:
         for at in range(ENTRIES):
             store.append_event("note", {"n": at}, {}, SEEN)
-    with_index = took(lambda: EvidenceStore.open(state, machine=None, clock=clock).close())[0]
+    with_index = [took(lambda: EvidenceStore.open(state, machine=None, clock=clock).close()) for _ in range(OPENINGS)]
+    session = [took(lambda: one_session(state)) for _ in range(OPENINGS)]
     os.unlink(os.path.join(state, "index.sqlite"))
-    without = took(lambda: EvidenceStore.open(state, machine=None, clock=clock).close())[0]
+    without = took(lambda: EvidenceStore.open(state, machine=None, clock=clock).close())
+    wall, cpu = (statistics.median(each[at] for each in with_index) for at in (0, 1))
+    signing = statistics.median(each[1] for each in session)
     goal = f"{OPEN_GOAL_S} s"
     return [
-        Line("S3", f"a log of {ENTRIES:,} entries opens", f"{with_index:.0f} ms", "-", "-", goal),
-        Line("S3", "the same without its index", f"{without:.0f} ms", "-", "-", goal),
+        Line("S3", f"a log of {ENTRIES:,} entries opens: wall", f"{wall:.0f} ms", "-", "-", goal),
+        Line("S3", "the same: CPU", f"{cpu:.0f} ms", "-", "-", "-"),
+        Line("S3", "the same without its index: wall", f"{without[0]:.0f} ms", "-", "-", goal),
+        Line("S3", "the same without its index: CPU", f"{without[1]:.0f} ms", "-", "-", "-"),
+        Line("-", "it opens, takes an event and closes: CPU", f"{signing:.0f} ms", "-", "-", "-"),
     ]
+
+
+def one_session(state: str) -> None:
+    """Do what a signer does that is started for one entry."""
+    with EvidenceStore.open(state, machine=None, clock=clock) as store:
+        store.append_event("note", {"n": 0}, {}, SEEN)
 
 
 def rows(pairs: int = PAIRS) -> list[Line]:

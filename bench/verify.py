@@ -50,6 +50,7 @@ def rows() -> list[Line]:
             job = f"verify.py, {ENTRIES:,} entries of {tables} table{'s' * (tables > 1)}"
             lines += [
                 Line("P18", f"{job}: wall", f"{cost.wall_s:.2f} s", "-", "-", "10 s"),
+                Line("P18", f"{job}: CPU", f"{cost.cpu_s:.2f} s", "-", "-", "10 s"),
                 Line("P18", f"{job}: memory", f"{cost.memory_kib / MIB:.0f} MiB", "-", "-", "128 MiB"),
             ]
     return lines
