@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -34,7 +34,24 @@ class Outbox(msgspec.Struct):
     bytes: int | None = None
 
 
-def problems_of(said: Supervision | None, log: Log, *, running: bool) -> Iterator[str]:
+class Sink(msgspec.Struct):
+    """How one sink fared when it was tried last; times are UTC by this host's clock."""
+
+    name: str
+    state: str
+    reason: str | None
+    since: str | None
+    last_success: str | None
+    parked: int
+    """Batches that it will not have as they are."""
+
+    @property
+    def amiss(self) -> bool:
+        """Return whether a person has to see to it; what is merely tried again passes by itself."""
+        return self.state == "held" or bool(self.parked)
+
+
+def problems_of(said: Supervision | None, log: Log, sinks: Sequence[Sink] = (), *, running: bool) -> Iterator[str]:
     """Yield what is amiss, with what to do."""
     if not running:
         yield "the service does not run; start it with systemctl start evidenced, or evidenced run"
@@ -44,6 +61,9 @@ def problems_of(said: Supervision | None, log: Log, *, running: bool) -> Iterato
         yield log.problem
     if said is not None:
         yield from _told(said)
+    for each in sinks:
+        if each.amiss:
+            yield f"sink {printable(each.name)} does not take what it is sent; see below, and evidenced doctor"
 
 
 def _told(said: Supervision) -> Iterator[str]:
@@ -69,7 +89,14 @@ def _amiss(table: Table) -> Iterator[str]:
         yield f"table {name} is late: read {_span(table.age_s)} ago, every {_span(table.interval_s)}"
 
 
-def page(where: Places, said: Supervision | None, log: Log, outbox: Outbox, problems: list[str]) -> Iterator[str]:
+def page(
+    where: Places,
+    said: Supervision | None,
+    log: Log,
+    outbox: Outbox,
+    sinks: Sequence[Sink],
+    problems: Sequence[str],
+) -> Iterator[str]:
     """Yield the lines of the page."""
     yield from (f"! {each}" for each in problems)
     if said is not None:
@@ -83,6 +110,7 @@ def page(where: Places, said: Supervision | None, log: Log, outbox: Outbox, prob
     yield f"state     {printable(where.state)}"
     yield f"log       {_log_line(log)}"
     yield f"delivery  {_delivery(said, log, outbox)}"
+    yield from (f"sink      {printable(each.name)}: {_sink(each)}" for each in sinks)
     yield ""
     yield from _tables(said, log)
 
@@ -104,13 +132,24 @@ def _log_line(log: Log) -> str:
 def _delivery(said: Supervision | None, log: Log, outbox: Outbox) -> str:
     waiting = "batches are not shown to this user"
     if outbox.batches is not None:
-        waiting = f"{thousands(outbox.batches)} batches wait, {thousands(outbox.bytes or 0)} bytes"
+        wait = "1 batch waits" if outbox.batches == 1 else f"{thousands(outbox.batches)} batches wait"
+        waiting = f"{wait}, {thousands(outbox.bytes or 0)} bytes"
     if said is not None and said.deliver_in_s is not None:
         waiting += f", next try in {_span(said.deliver_in_s)}"
     last = "no receipt yet"
     if log.receipt is not None:
         last = f"last receipt {log.receipt['time']} by {printable(str(log.receipt['name']))} over {log.receipt['size']}"
     return f"{waiting}; {last}"
+
+
+def _sink(sink: Sink) -> str:
+    last = "nothing was delivered yet" if sink.last_success is None else f"last delivery {sink.last_success}"
+    if sink.state == "ok" and not sink.parked:
+        return last
+    how = {"held": "held", "retry": "tried again"}.get(sink.state) or f"{counted(sink.parked, 'refusal')}"
+    since = "" if sink.since is None else f" since {sink.since}"
+    reason = "no reason was noted" if sink.reason is None else printable(sink.reason)
+    return f"{how}{since}: {reason}; {last}"
 
 
 def _tables(said: Supervision | None, log: Log) -> Iterator[str]:

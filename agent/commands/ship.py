@@ -71,7 +71,7 @@ def line_of(outcome: Outcome) -> str:
     """Return what became of one sink, as a line."""
     text = f"{outcome.name}: {batches(outcome.delivered)} delivered"
     if not outcome.left:
-        return f"{text}, it has everything"
+        return f"{text}, nothing is left"
     reason = printable(outcome.reason or "to be tried again", LINE_LIMIT)
     return f"{text}, {batches(outcome.left)} left: {'held: ' if outcome.held else ''}{reason}"
 

@@ -8,10 +8,11 @@ import sys
 
 import msgspec
 
+from agent.delivery.progress import Progress, look_at_all
 from agent.errors import COULD_NOT_RUN, OK
 from agent.last_readings import last_readings
 from agent.places import Places, recording_places
-from agent.status_page import Log, Outbox, page, problems_of
+from agent.status_page import Log, Outbox, Sink, page, problems_of
 from agent.supervision import is_running, load
 from evidence.errors import EvidenceError
 from evidence.reader import StoreReader
@@ -35,12 +36,14 @@ def run(options: argparse.Namespace) -> int:
     running = is_running(where)
     said = load(where) if running else None
     log, outbox = _log(where), _outbox(where)
-    problems = list(problems_of(said, log, running=running))
+    sinks = _sinks(where)
+    problems = list(problems_of(said, log, sinks, running=running))
     if options.json:
-        facts = {"log": log, "outbox": outbox, "problems": problems, "running": running, "state": where.state}
-        sys.stdout.buffer.write(msgspec.json.encode({**facts, "supervisor": said}, order="sorted") + b"\n")
+        facts = {"log": log, "outbox": outbox, "problems": problems, "running": running, "sinks": sinks}
+        rest = {"state": where.state, "supervisor": said}
+        sys.stdout.buffer.write(msgspec.json.encode({**facts, **rest}, order="sorted") + b"\n")
     else:
-        for line in page(where, said, log, outbox, problems):
+        for line in page(where, said, log, outbox, sinks, problems):
             print(line)
     return COULD_NOT_RUN if problems else OK
 
@@ -63,6 +66,23 @@ def _log(where: Places) -> Log:
         return Log(problem=str(error))
     except OSError as error:
         return Log(problem=f"{where.state}: {(error.strerror or 'an error').lower()}")
+
+
+def _sinks(where: Places) -> list[Sink]:
+    """Return how each sink fares; none to a user who cannot see what the uploader keeps."""
+    try:
+        found = look_at_all(where.upload)
+    except (EvidenceError, OSError):
+        return []
+    return [_sink(name, each) for name, each in found.items()]
+
+
+def _sink(name: str, progress: Progress) -> Sink:
+    refusals = list(progress.parked.values())
+    reason, since = progress.reason, progress.since
+    if progress.state == "ok" and refusals:
+        reason, since = refusals[0].reason, refusals[0].since
+    return Sink(name, progress.state, reason, since, progress.last_success, len(refusals))
 
 
 def _outbox(where: Places) -> Outbox:

@@ -147,6 +147,19 @@ def look(folder: str, sink: str) -> Progress:
             return Progress()
 
 
+def look_at_all(folder: str) -> dict[str, Progress]:
+    """Return what is known of every sink that was tried, by name, without lock. Raises: OSError, StateError."""
+    try:
+        with (
+            contextlib.closing(open_state(folder, create=False)) as root,
+            contextlib.closing(root.folder(SINKS)) as sinks,
+        ):
+            names = sorted(each.removesuffix(".json") for each in sinks.names() if each.endswith(".json"))
+    except FileNotFoundError:
+        return {}
+    return {name: look(folder, name) for name in names}
+
+
 def pinned(folder: str, sink: str) -> str | None:
     """Return the hub's key that was pinned for a sink, None if none was, without lock. Raises: OSError, StateError."""
     try:

@@ -67,7 +67,7 @@ def judge_progress(subject: str, progress: Progress, now: float) -> Check:
     text = "nothing was delivered yet" if past is None else f"last receipt {age(past)} ago"
     reason = printable(progress.reason or "no reason was noted")
     if progress.state == "held":
-        return wrong(subject, f"{text}; held: {reason}", "it is asked again each hour; see the steps below")
+        return wrong(subject, f"{text}; held: {reason}", "it is tried again every 15 min; see the steps below")
     if progress.parked:
         first = next(iter(progress.parked.values()))
         found = f"{text}; {counted(len(progress.parked), 'refusal')}: {printable(first.reason)}"
@@ -128,9 +128,8 @@ def _trust(sink: HttpPut | Hub) -> Trust:
 
 def _name(subject: str, first: Address, limits: Limits) -> Check:
     found = resolved(first.host, first.port, first.where, limits.connect_all_s)
-    return fine(
-        f"{subject}: dns", f"{first.host} has {counted(len(found), 'address')}"[: -1 if len(found) == 1 else None]
-    )
+    number = "1 address" if len(found) == 1 else f"{len(found)} addresses"
+    return fine(f"{subject}: dns", f"{first.host} has {number}")
 
 
 def _tls(subject: str, target: Address, trust: Trust, connection: BoundedSocket, limits: Limits) -> Check:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.delivery.progress import Parked, Progress, records
 from agent.supervision import parse
 from tests.agent.command_line import Evidenced
 
@@ -30,6 +31,7 @@ table\tusers\t{interval}\t120.0\t3720.0\t0\t{coverage}\t26\t0\t3\t1\t23564
 child\tsweep\t4712\t149.0\tsweeps
 part\tsign\t4713\t{failures}
 """
+AT = "2026-11-22T00:12:10.771Z"
 WELL = {"plan": "-", "held": "-", "watches": "-", "coverage": "complete", "failures": "0", "interval": "999999999"}
 
 
@@ -91,6 +93,41 @@ def test_a_child_that_hangs_is_named(evidenced: Evidenced, state: Path, running:
     running.write_text(SAID.format(**WELL) + "stuck\tsweeps\t4714\t120.0\n")
     told = evidenced("status", "--state", state)
     assert (told.code, "process 4714 hangs in the kernel, with table sweeps" in told.lines[0]) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("progress", "code", "shown"),
+    [
+        (Progress(), 0, "sink      hub: nothing was delivered yet"),
+        (Progress(last_success=AT), 0, f"sink      hub: last delivery {AT}"),
+        (
+            Progress(state="retry", reason="connection refused", since=AT, last_success=AT),
+            0,
+            f"sink      hub: tried again since {AT}: connection refused; last delivery {AT}",
+        ),
+        (
+            Progress(state="held", reason="\x1b[2Jstatus 401", since=AT),
+            3,
+            f"sink      hub: held since {AT}: \\x1b[2Jstatus 401; nothing was delivered yet",
+        ),
+        (
+            Progress(parked={"batch": Parked(stamp="", reason="status 422", since=AT)}),
+            3,
+            f"sink      hub: 1 refusal since {AT}: status 422; nothing was delivered yet",
+        ),
+    ],
+)
+def test_how_a_sink_fares_is_shown_and_amiss_if_a_person_has_to_see_to_it(
+    evidenced: Evidenced, state: Path, running: Path, progress: Progress, code: int, shown: str
+) -> None:
+    running.write_text(SAID.format(**WELL))
+    with records(str(state / "upload"), 0) as kept:
+        kept.save("hub", progress)
+    told = evidenced("status", "--state", state)
+    assert (told.code, shown in told.lines) == (code, True), told.out
+    assert told.lines[0].startswith("! sink hub does not take what it is sent") == (code == 3)
+    facts = json.loads(evidenced("status", "--json", "--state", state).out)
+    assert [(each["name"], each["state"]) for each in facts["sinks"]] == [("hub", progress.state)]
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "\x1b[2J"])

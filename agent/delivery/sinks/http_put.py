@@ -69,7 +69,8 @@ def refusal(answer: Answer) -> Result:
     """Return what a store's status means."""
     said = answers.reason(answer)
     if answer.status in _OWNER:
-        return Held(f"{said}; see to the folder and the rights at the store")
+        what = "the token" if answer.status == HTTPStatus.UNAUTHORIZED else "the folder and the rights at the store"
+        return Held(f"{said}; see to {what}")
     if answer.status in _LATER or answer.status // 100 != _REFUSED:  # 5xx, or a redirect of a portal
         return Retry(said, backoff.asked_s(answer.header("retry-after")))
     return Parked(said if answer.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE else f"{TOO_LARGE}: {said}")

@@ -157,13 +157,13 @@ def assert_nothing_lost(agent: Agent, hub: RunningHub) -> None:
 def test_enrolled_and_shipped_the_hub_has_every_leaf_and_the_host_a_receipt(enrolled: Agent, hub: RunningHub) -> None:
     enrolled.sign(3)
     ran = enrolled.run("ship", "--once")
-    assert (ran.code, ran.lines) == (0, ["hub: 1 batch delivered, it has everything"])
+    assert (ran.code, ran.lines) == (0, ["hub: 1 batch delivered, nothing is left"])
     assert_nothing_lost(enrolled, hub)
     (log_id,) = enrolled.leaves()
     note = hub.ask("GET", f"/v1/logs/{log_id}/checkpoint").body
     (kept,) = (enrolled.state / "upload/receipts" / log_id).iterdir()
     assert kept.read_bytes() == note
-    assert enrolled.run("ship").lines == ["hub: 0 batches delivered, it has everything"]
+    assert enrolled.run("ship").lines == ["hub: 0 batches delivered, nothing is left"]
 
 
 @pytest.mark.usefixtures("own")

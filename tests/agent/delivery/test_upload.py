@@ -172,7 +172,7 @@ def test_the_soonest_sink_decides_when_there_is_another_attempt() -> None:
 @pytest.mark.parametrize(
     ("facts", "line"),
     [
-        ({}, "hub: 1 batch delivered, it has everything"),
+        ({}, "hub: 1 batch delivered, nothing is left"),
         ({"left": 2, "reason": "status 503"}, "hub: 1 batch delivered, 2 batches left: status 503"),
         (
             {"delivered": 0, "left": 1, "reason": "a\x1b[31m", "held": True},
