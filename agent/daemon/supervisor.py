@@ -34,6 +34,8 @@ REARM_S = 20.0
 """After the clock was set, it is not asked again for so long: some set it every second."""
 STATUS_S = 0.5
 """The status file is written no more often."""
+WRITTEN_S = 8.0
+"""After a run was signed, its delivery: the signer waits five seconds for what comes with it, then writes a batch."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
