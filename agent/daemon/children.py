@@ -122,12 +122,21 @@ def start(order: Order, now: float) -> Child:
         pid = os.fork()
         if pid == 0:
             _become(order, writing, parent)
-        return Child(order, pid, reading, now)
+        return _known(order, pid, reading, now)
     except OSError:
         os.close(reading)
         raise
     finally:
         os.close(writing)
+
+
+def _known(order: Order, pid: int, pipe: int, now: float) -> Child:
+    try:
+        return Child(order, pid, pipe, now)
+    except OSError:  # no descriptor for it: nobody would ever hear of its end
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _become(order: Order, writing: int, parent: int) -> None:

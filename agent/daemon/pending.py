@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 MOST = 24
+EACH = frozenset({"suspended", "table-stuck", "watches-degraded"})
+"""Kinds of which two that begin otherwise are two events."""
 
 
 class Pending:
@@ -10,6 +12,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._events: list[tuple[str, str, str]] = []
+        self._given = 0
         self.due: float = float("inf")
         """When they are to be signed even if no table is read."""
 
@@ -18,13 +21,23 @@ class Pending:
 
     def add(self, kind: str, first: str = "", last: str = "", *, due: float) -> None:
         """Add an event with what it says, of which the first part is of its beginning and the last of its end."""
-        same = [number for number, each in enumerate(self._events) if each[0] == kind]
-        if same and (kind != "suspended" or len(self._events) >= MOST):
-            number = same[-1]
-            self._events[number] = (kind, self._events[number][1], last)
+        free = range(self._given, len(self._events))
+        same = [number for number in free if self._is_same(number, kind, first)]
+        if not same and len(self._events) >= MOST:
+            same = [number for number in free if self._events[number][0] == kind]
+        if same:
+            self._events[same[-1]] = (kind, self._events[same[-1]][1], last)
         else:
             self._events.append((kind, first, last))
         self.due = min(self.due, due)
+
+    def _is_same(self, number: int, kind: str, first: str) -> bool:
+        known = self._events[number]
+        return known[0] == kind and (kind not in EACH or known[1] == first)
+
+    def given(self, count: int) -> None:
+        """Leave the oldest as they are while a run signs them: what comes now is not in its words. 0: it ended."""
+        self._given = count
 
     def words(self) -> tuple[str, ...]:
         """Return the events as `--event` takes them, oldest first."""
@@ -33,5 +46,6 @@ class Pending:
     def signed(self, count: int) -> None:
         """Forget the oldest, which are in the log now."""
         del self._events[:count]
+        self._given = max(0, self._given - count)
         if not self._events:
             self.due = float("inf")

@@ -27,6 +27,8 @@ LIMIT_S = {"file": 1800.0, "process": 900.0, "sweep": 7200.0, EVENTS: 120.0}
 """What a run may take in all, by its kind; each of its children has limits of its own within it."""
 MOST_STUCK = 3
 """Children that hang in the kernel and are left behind; after that, their tables are not tried."""
+MOST_NOTED = 100
+"""Of which each keeps a descriptor here."""
 FIRST_PAUSE_S = 60.0
 """How long the very first readings wait for a busy host: without them there is nothing to go by."""
 EVENT_WAIT_S = 2.5
@@ -89,12 +91,18 @@ class Runs:
 
     def _event_time(self) -> float:
         """Return when a run for events alone is due: some wait, nothing was signed for long, or signing is tried."""
-        if any(child.order.events for child in self._family.members):
+        if self._is_signing:
             return NEVER
         if self.schedule.held:
             return self.schedule.held_until
         waiting = max(self.pending.due, self._events_at + EVENT_DISTANCE_S)
         return min(self.signed_at + self.plan.heartbeat_s, waiting)
+
+    @property
+    def _is_signing(self) -> bool:
+        """Return whether a run has events that are not signed yet; it signs them first, whatever it reads then."""
+        signing = (each for each in self._family.members if each.order.events)
+        return any(self._results[each.pid].events < len(each.order.events) for each in signing)
 
     def note(self, kind: str, first: str = "", last: str = "", *, now: float) -> None:
         """Have an event signed with the next run, or soon without one."""
@@ -155,8 +163,7 @@ class Runs:
 
     def _order(self, kind: str, words: list[str]) -> Order:
         """Return the order of a run, with all events that wait unless another run has them."""
-        taken = any(child.order.events for child in self._family.members)
-        events = () if taken else self.pending.words()
+        events = () if self._is_signing else self.pending.words()
         words = words + [word for event in events for word in ("--event", event)]
         order = Order(kind, self._settings.command("_collect", *words), LIMIT_S[kind])
         order.events = events
@@ -169,6 +176,8 @@ class Runs:
         child = self._family.start(order, now, self._ended)
         if child is not None:
             self._results[child.pid] = Result()
+            if order.events:
+                self.pending.given(len(order.events))
         return child
 
     # What came of it
@@ -182,6 +191,8 @@ class Runs:
             self._left_behind(table, pid, now)
 
     def _left_behind(self, table: str, pid: int, now: float) -> None:
+        if pid in {each.pid for each in self._family.members} or len(self.stuck) >= MOST_NOTED:
+            return  # whoever says so is mistaken: a child of our own is waited for by whoever started it
         with contextlib.suppress(OSError):  # it ended after all
             self.stuck.append(Stuck(table, pid, now))
             self.note("table-stuck", table, now=now)
@@ -198,6 +209,8 @@ class Runs:
 
     def _ended(self, child: Child, code: int, now: float) -> None:
         result, tables = self._results.pop(child.pid), child.order.tables
+        if result.events < len(child.order.events):
+            self.pending.given(0)
         if code == STUCK:
             for table in tables:
                 self._left_behind(table, child.pid, now)

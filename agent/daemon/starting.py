@@ -9,7 +9,7 @@ import signal
 import sys
 
 from agent.daemon import children, clocks
-from agent.daemon.children import Order
+from agent.daemon.children import Child, Order
 from agent.daemon.plan import Plan, PlanError, plan_said, read_file
 from agent.daemon.settings import Settings, read_settings
 from agent.daemon.supervisor import PLAN_LIMIT_S, Supervisor
@@ -52,14 +52,21 @@ def _first_plan(settings: Settings) -> Plan:
         return plan_said(*read_file(settings.plan))
     child = children.start(Order("plan", settings.command("_plan"), PLAN_LIMIT_S), clocks.boot())
     try:
-        select.select([child.pidfd], [], [], PLAN_LIMIT_S)
-        code = child.status()
-        child.hear(clocks.boot())
-        if code is None:
-            child.kill(clocks.boot())
-        return plan_said(1 if code is None else code, bytes(child.held))
+        return plan_said(*_heard(child))
     finally:
         child.close()
+
+
+def _heard(child: Child) -> tuple[int, bytes]:
+    """Return the exit code and the output of a child that is heard while it speaks: a pipe holds less than a plan."""
+    while (now := clocks.boot()) < child.deadline and (code := child.status()) is None:
+        select.select([child.pidfd, *([] if child.silent else [child.pipe])], [], [], child.deadline - now)
+        child.hear(clocks.boot())
+    child.hear(clocks.boot())
+    if now >= child.deadline:
+        child.kill(now)
+        return 1, b""
+    return code or 0, bytes(child.held)
 
 
 def _complain(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -10,10 +11,11 @@ import time
 
 import pytest
 
-from agent.daemon import children, rights
+from agent.daemon import children, clocks, rights
 from agent.daemon.children import FIRST_PASSED, MOUNTINFO, OUTPUT_LIMIT, Child
 from agent.daemon.family import STUCK, Family
 from agent.daemon.rights import FILE_READER, NOTHING, PROCESS_READER, User
+from agent.daemon.starting import _heard
 from agent.daemon.waiting import Waiting
 from collectors.reading import mounts
 from tests.agent.daemon.starting_children import BARE, answer, exists, gone, started, told
@@ -232,3 +234,36 @@ def test_what_is_held_is_what_the_kernel_says() -> None:
     with open("/proc/self/status", encoding="ascii") as file:
         permitted = next(line for line in file if line.startswith("CapPrm:"))
     assert rights.held() == int(permitted.split()[1], 16)
+
+
+def test_a_plan_longer_than_a_pipe_holds_is_heard_to_its_end() -> None:
+    child = started("print('x' * 300_000)")
+    child.deadline = clocks.boot() + 20
+    try:
+        assert _heard(child) == (0, b"x" * 300_000 + b"\n")
+    finally:
+        child.close()
+
+
+def test_a_plan_that_does_not_come_is_none() -> None:
+    child = started("import os, time; os.close(1); time.sleep(60)")
+    child.deadline = clocks.boot() + 0.2
+    try:
+        assert _heard(child) == (1, b"")
+        assert gone(child.pid)
+    finally:
+        child.close()
+
+
+def test_a_child_that_cannot_be_told_of_does_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    def refuse(pid: int) -> int:
+        begun.append(pid)
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(OSError, match="too many"):
+        started("import time; time.sleep(60)")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(begun[0], os.WNOHANG)

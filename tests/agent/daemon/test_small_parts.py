@@ -124,6 +124,34 @@ class TestPending:
         assert len(pending.words()) == MOST
         assert pending.words()[-1] == f"suspended:{MOST - 1}:1000"
 
+    def test_what_comes_while_a_run_signs_is_not_lost_with_what_it_signs(self) -> None:
+        pending = Pending()
+        pending.add("config-changed", "", "0a", due=0)
+        pending.given(1)
+        pending.add("config-changed", "", "0b", due=0)
+        pending.add("config-changed", "", "0c", due=0)
+        pending.signed(1)
+        assert pending.words() == ("config-changed:0c",)
+        pending.add("config-changed", "", "0d", due=0)
+        assert pending.words() == ("config-changed:0d",)
+
+    def test_a_run_that_broke_off_has_nothing_any_more(self) -> None:
+        pending = Pending()
+        pending.add("clock-jumped", "1", "2", due=0)
+        pending.given(1)
+        pending.given(0)
+        pending.add("clock-jumped", "2", "3", due=0)
+        assert pending.words() == ("clock-jumped:1:3",)
+
+    def test_each_table_that_hangs_is_an_event_of_its_own_within_bounds(self) -> None:
+        pending = Pending()
+        for name in ("users", "mounts", "users"):
+            pending.add("table-stuck", name, due=0)
+        assert pending.words() == ("table-stuck:users", "table-stuck:mounts")
+        for number in range(1000):
+            pending.add("table-stuck", f"t{number}", due=0)
+        assert len(pending.words()) == MOST
+
 
 class TestResults:
     def test_what_a_run_says_is_taken(self) -> None:

@@ -321,3 +321,30 @@ def test_a_flood_of_signals_and_of_noise_in_a_watched_folder_changes_nothing(dae
     time.sleep(2)
     assert daemon.process.poll() is None
     assert len(daemon.journal()) <= 3
+
+
+def test_an_event_does_not_wait_for_a_long_run_that_has_signed_its_own(daemon: Daemon) -> None:
+    daemon.script(
+        "_collect",
+        "import os, time\n"
+        "if '--tables' in words:\n"
+        "    os.write(1, b'event\\t1\\n')\n"
+        "    while os.path.exists(folder + '/hold'): time.sleep(0.01)",
+    )
+    (daemon.folder / "hold").touch()
+    daemon.start()
+    daemon.wait_for(1, "agent-started")
+    daemon.write_plan(digest="0b")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(1, "config-changed:" + "0b" * 32)
+    assert len(daemon.runs("users=3600")) == 1, "which still goes on"
+    assert len(daemon.runs("agent-started")) == 1
+
+
+def test_a_run_that_calls_itself_stuck_costs_only_itself(daemon: Daemon) -> None:
+    daemon.script("_collect", "import os\nos.write(1, b'stuck\\tusers\\t%d\\n' % os.getpid())")
+    daemon.start()
+    daemon.wait_for(1, "users=3600")
+    until(lambda: daemon.status().tables[0].coverage == "complete")
+    assert daemon.process.poll() is None
+    assert daemon.status().stuck == []
