@@ -172,6 +172,8 @@ class OneSink:
         progress.done[batch.name] = Done(sha256=sha256, note=None if note is None else note.decode())
         progress.state, progress.reason, progress.since, progress.failures = "ok", None, None, 0
         progress.last_success = self._moment.wall_text()
+        if not self._blocked:
+            progress.until_ms = 0  # by hand, a success comes before the time that a failure set
         self._delivered += 1
         if note is not None:
             self._keep(lambda: self._records.keep_receipt(batch.place.log_id, batch.place.size, self._name, note))

@@ -67,7 +67,11 @@ def judge_progress(subject: str, progress: Progress, now: float) -> Check:
     text = "nothing was delivered yet" if past is None else f"last receipt {age(past)} ago"
     reason = printable(progress.reason or "no reason was noted")
     if progress.state == "held":
-        return wrong(subject, f"{text}; held: {reason}", "it is tried again every 15 min; see the steps below")
+        return wrong(
+            subject,
+            f"{text}; held: {reason}",
+            "it is tried again every 15 min, and now by evidenced ship; see the steps below",
+        )
     if progress.parked:
         first = next(iter(progress.parked.values()))
         found = f"{text}; {counted(len(progress.parked), 'refusal')}: {printable(first.reason)}"

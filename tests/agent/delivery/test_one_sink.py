@@ -128,6 +128,18 @@ def test_nothing_is_tried_before_its_time_unless_by_hand(stand: Stand) -> None:
     assert stand.attempt(acknowledges, by_hand=True)[0].left == 0
 
 
+def test_what_comes_after_a_success_by_hand_does_not_wait_for_what_failed_before_it(stand: Stand) -> None:
+    for failure in (Retry("busy", 100.0), Held("status 401")):
+        stand.attempt(failure)
+        stand.clock.pass_(1)
+        newest = stand.host.outbox / stand.host.names()[-1]
+        later = newest.rename(stand.folder / newest.name)
+        assert stand.attempt(acknowledges, by_hand=True)[0].left == 0
+        later.rename(newest)
+        assert stand.attempt(acknowledges)[1] == [newest.name]
+        (stand.folder / "sinks/hub.json").unlink()
+
+
 def test_another_boot_does_not_wait_for_the_clock_of_the_last(stand: Stand) -> None:
     stand.attempt(Retry("busy", 3600.0))
     stand.clock.boot, stand.clock.seconds = "next", 5
