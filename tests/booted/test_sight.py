@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -60,32 +61,32 @@ def read_by_root(host: BootedHost, what: str, key: str) -> dict[str, list[dict[s
 
 
 @pytest.fixture(scope="module")
-def read_again(host: BootedHost) -> BootedHost:
-    """Return the host after its service has read every table with a SUID file where somebody might hide one."""
-    host.until(lambda: SWEPT in host.tables_read(), 60, "the first sweep")
+def read_once(bare_host: BootedHost, request: pytest.FixtureRequest) -> BootedHost:
+    """Return a host whose service has read every table, with a SUID file in each place where one might be hidden."""
     for place in PLACES:
-        host.write(f"{place}/planted", "#!/bin/true\n", mode="4755")
-    every, since = host.tables_read(), len(host.entries())
-    host.ok("systemctl", "kill", "--kill-who=main", "-s", "USR1", "evidenced.service")
-    host.until(lambda: host.tables_read(since) >= every, 60, "every table in a snapshot")
+        bare_host.write(f"{place}/planted", "#!/bin/true\n", mode="4755")
+    host: BootedHost = request.getfixturevalue("host")  # started now, not before
+    every = set(re.findall(r"^table\t(\w+)", host.ok("cat", "/run/evidenced/status"), re.MULTILINE))
+    assert SWEPT in every
+    host.until(lambda: host.tables_read() >= every, 60, "every table in a snapshot")
     return host
 
 
-def test_the_service_sees_every_suid_file_that_root_sees(read_again: BootedHost) -> None:
-    expected = suid_files_by_root(read_again)
+def test_the_service_sees_every_suid_file_that_root_sees(read_once: BootedHost) -> None:
+    expected = suid_files_by_root(read_once)
     assert {f"{place}/planted" for place in PLACES} <= expected
-    rows = signed_lines(read_again, SWEPT)
+    rows = signed_lines(read_once, SWEPT)
     assert {row["path"] for row in rows} == expected
     assert all(row["sha256"] for row in rows), "each is read whole, wherever the unit has mounts of its own"
 
 
-def test_every_table_is_read_by_the_service_as_fully_as_by_root(read_again: BootedHost) -> None:
-    for table, expected in read_by_root(read_again, "--json", "row").items():
-        assert signed_lines(read_again, table) == expected, table
+def test_every_table_is_read_by_the_service_as_fully_as_by_root(read_once: BootedHost) -> None:
+    for table, expected in read_by_root(read_once, "--json", "row").items():
+        assert signed_lines(read_once, table) == expected, table
 
 
-def test_the_service_has_no_gap_that_root_has_not_but_its_hidden_key(read_again: BootedHost) -> None:
-    outside = read_by_root(read_again, "--gaps", "gap")
-    for table in read_by_root(read_again, "--json", "row"):
-        gaps = signed_lines(read_again, f"{table}.gaps")
+def test_the_service_has_no_gap_that_root_has_not_but_its_hidden_key(read_once: BootedHost) -> None:
+    outside = read_by_root(read_once, "--gaps", "gap")
+    for table in read_by_root(read_once, "--json", "row"):
+        gaps = signed_lines(read_once, f"{table}.gaps")
         assert [each for each in gaps if each["source"] not in {HIDDEN, *ARTEFACTS}] == outside.get(table, []), table
