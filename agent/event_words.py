@@ -16,6 +16,7 @@ WHY = {
     "cloned": "the state was made on another machine",
     "damaged": "the key or the log was damaged",
     "lost": "the log was lost",
+    "one-shot": "its key was made for this pack and kept in memory only",
 }
 
 LOST = {"segment": "entry", "blob": "blob", "receipt": "receipt", "key": "key", "secret": "secret"}

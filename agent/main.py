@@ -72,8 +72,13 @@ def main(arguments: Sequence[str]) -> int:
         allow_abbrev=False,  # an option added later must not change what a script means
     )
     command: Command = importlib.import_module(_module(name))
-    command.declare(own)
-    options = own.parse_args(arguments[1:])
+    return carried_out(name, command, own, arguments[1:])
+
+
+def carried_out(name: str, command: Command, parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
+    """Let a command read its options and do it; say in one line what went wrong, and return the exit code."""
+    command.declare(parser)
+    options = parser.parse_args(arguments)
     try:
         return command.run(options)
     except CommandError as error:

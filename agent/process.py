@@ -7,11 +7,12 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from agent.errors import COULD_NOT_RUN
 from agent.interrupts import raise_again
-from agent.main import main
+from agent.main import main as command_line
 from agent.terminal import plainly
 
 
@@ -23,7 +24,7 @@ class StoppedError(BaseException):
         self.number = number
 
 
-def start() -> int:
+def start(main: Callable[[Sequence[str]], int] = command_line) -> int:
     """Run the command line that this process was started with and return its exit code."""
     _speak_utf8()
     if not _streams_are_open():

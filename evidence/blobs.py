@@ -29,6 +29,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def deflated(data: bytes) -> bytes:
+    """Return a blob's bytes as they are stored."""
+    return zlib.compress(data, _LEVEL)
+
+
 class Blobs:
     """The folder of all blobs; `set_aside` takes a damaged file out of the way of a writer."""
 
@@ -69,7 +74,7 @@ class Blobs:
             self._in(each).publish(each)
 
     def _stage(self, name: str, data: bytes) -> None:
-        self._in(name).stage(name, zlib.compress(data, _LEVEL))
+        self._in(name).stage(name, deflated(data))
         self._in(name).sync_staged(name)
 
     def _discard(self, names: list[str]) -> None:

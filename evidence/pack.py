@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
+from importlib import resources
 from typing import Any, BinaryIO
 
 import msgspec
@@ -26,7 +27,6 @@ from evidence.pack_target import Target
 from evidence.pack_text import Summary, readme
 
 FORMAT = 1
-SCRIPT = os.path.join(os.path.dirname(__file__), "verify.py")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,8 +166,7 @@ def _fill(
     report = contents.summary.text(time_text(options.since), time_text(options.until), parts, blobs)
     spool.add("reports/summary.txt", report.encode())
     if options.with_script:
-        with open(SCRIPT, "rb") as script:
-            spool.add("verify.py", script.read())
+        spool.add("verify.py", resources.files("evidence").joinpath("verify.py").read_bytes())
     spool.add("README.txt", readme(parts).encode())
     return contents, blobs
 

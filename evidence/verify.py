@@ -264,10 +264,10 @@ TABLE_SHAPE = {
 EVERY_EVENT = {"absence": maybe({"from": A_TIME, "reason": str, "until": A_TIME}), "kind": KEY_NAME}
 PREVIOUS = maybe({"origin": str, "root": IN_BASE64, "size": natural})
 LOSABLE = ("segment", "blob", "index", "checkpoint", "receipt", "key", "secret", "identity")
+WHY = ("first", "rotated", "restored", "cloned", "damaged", "lost", "one-shot")
 EVENT_SHAPES = {
-    "log-opened": {"previous": PREVIOUS, "why": ("first", "rotated", "restored", "cloned", "damaged", "lost")},
     "key-rotated": {"key": IN_BASE64, "keyid": FINGERPRINT, "number": positive},
-    "pruned": {"before": A_TIME, "blobs": natural},
+    "log-opened": {"previous": PREVIOUS, "why": WHY}, "pruned": {"before": A_TIME, "blobs": natural},
     "damage": {"count": natural, "part": LOSABLE}}
 COLUMN = {"meaning": str, "name": KEY_NAME, "nullable": bool, "personal": bool, "type": str, "unit": maybe(str)}
 COLUMNS = list_of(COLUMN, COLUMNS_MAX, 1, by_name=True)

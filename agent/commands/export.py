@@ -48,10 +48,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the pack and say what is in it."""
-    if options.org is not None and not (0 < len(options.org) <= ORGANISATION_LIMIT and options.org.isprintable()):
-        raise CommandError(f"--org: expected 1 to {ORGANISATION_LIMIT} printable characters, found others", WRONG_USE)
+    check_organisation(options.org)
     if options.output is not None:
-        _check_output(options.output)
+        check_output(options.output)
     since, until = _bounds(options)
     if options.batches is not None:
         if (options.output, options.org, options.until) != (None, None, None) or options.overwrite:
@@ -91,7 +90,13 @@ def _bounds(options: argparse.Namespace) -> tuple[dt.datetime | None, dt.datetim
     return since, until
 
 
-def _check_output(name: str) -> None:
+def check_organisation(name: str | None) -> None:
+    """Refuse a name that no pack can carry; None is none."""
+    if name is not None and not (0 < len(name) <= ORGANISATION_LIMIT and name.isprintable()):
+        raise CommandError(f"--org: expected 1 to {ORGANISATION_LIMIT} printable characters, found others", WRONG_USE)
+
+
+def check_output(name: str) -> None:
     """Refuse what cannot become a pack before anything is read."""
     if os.path.isdir(name):
         raise CommandError(f"--output: {name}: expected a file to write, found a folder", WRONG_USE)

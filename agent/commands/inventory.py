@@ -86,11 +86,11 @@ def _run(options: argparse.Namespace, chosen: ByHand, door: Door | None, state: 
             _print_gaps(collections)
         elif options.json:
             _print_rows(collections)
-        _print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
+        print_summary(seen, target, collections, elapsed_ms, to_stderr=quiet)
         sys.stderr.writelines(news)
     if door is not None or not quiet:
         (sys.stderr if quiet else sys.stdout).write(signed)
-    return _exit_code(collections, strict=options.strict)
+    return exit_code(collections, strict=options.strict)
 
 
 def _is_signed(options: argparse.Namespace) -> bool:
@@ -145,7 +145,7 @@ def _print_gaps(collections: Sequence[Collection]) -> None:
     out.flush()
 
 
-def _print_summary(
+def print_summary(
     seen: Observation, target: Target, collections: Sequence[Collection], elapsed_ms: int, *, to_stderr: bool
 ) -> None:
     """Print what a person wants to see; beside NDJSON only that something is missing, on stderr."""
@@ -165,7 +165,8 @@ def _what_was_read(target: Target, *, privileged: bool) -> str:
     return f"{'this host' if target.live else f'image {printable(target.root)}'}, read {who}"
 
 
-def _exit_code(collections: Sequence[Collection], *, strict: bool) -> int:
+def exit_code(collections: Sequence[Collection], *, strict: bool) -> int:
+    """Return whether all was read that should have been."""
     failed = any(each.coverage == "failed" for each in collections)
     return COULD_NOT_RUN if failed or (strict and any(each.gaps for each in collections)) else OK
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from evidence import note, pack, sshsig, statement, tree
+from evidence import note, sshsig, statement, tree, verify
 from evidence.errors import DamageError, EvidenceError, PackError
 from evidence.keys import PublicKey
 from evidence.pack import PackSummary, export
@@ -338,5 +338,5 @@ def test_the_commands_on_the_page_in_the_pack_do_what_it_says(tmp_path: Path) ->
 
 def test_the_script_in_the_pack_is_the_one_beside_the_writer() -> None:
     found, _ = exported(store())
-    assert found.members["verify.py"] == Path(pack.SCRIPT).read_bytes()
+    assert found.members["verify.py"] == Path(verify.__file__).read_bytes()
     assert "verify.py" not in exported(store(), with_script=False)[0].members

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import pack
+from evidence import pack, verify
 from evidence.keys import PrivateKey
 from evidence.pack_range import EmptyPeriodError
 from tests.evidence.memory_store import MemoryStore
@@ -64,7 +64,7 @@ class Story:
 
 def verdict(path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", "-S", pack.SCRIPT, path], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-I", "-S", verify.__file__, path], capture_output=True, text=True, check=False, timeout=60
     )
 
 
