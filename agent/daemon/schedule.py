@@ -163,10 +163,16 @@ class Schedule:
             table.due = min(table.due, now + min(RETRY_S * 2.0 ** min(table.failures - 1, 20), RETRY_LIMIT_S))
 
     def unsigned(self, names: Iterable[str], now: float) -> None:
-        """Note that nothing could be signed: everything waits, longer each time, and then is due at once."""
+        """Note that nothing could be signed: everything waits, longer each time, and then is due at once.
+
+        Tables of which it is not the first time are tried alone, later each time: signing may work for all but them.
+        """
         for table in self._named(names):
             table.running = False
-            table.due = now
+            table.failures += 1
+            again = table.failures > 1
+            table.alone = table.alone or again
+            table.due = now + (min(RETRY_S * 2.0 ** min(table.failures - 1, 20), RETRY_LIMIT_S) if again else 0)
         self._tries += 1
         wait = min(RETRY_S * 2.0 ** min(self._tries - 1, 20), RETRY_LIMIT_S)
         self.held_until = now + wait * (1 + self._random() / 4)

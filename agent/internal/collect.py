@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from agent.choosing import chosen
 from agent.collection.limits import MIB, SWEEP, Limits
 from agent.collection.parent import collect, jobs
-from agent.collection.receiver import Collection, Receiver
+from agent.collection.receiver import Collection, Receiver, lines_of
 from agent.configuration.digest import planned
 from agent.configuration.leaving_out import disabled_in, left_out
 from agent.configuration.model import Configuration
@@ -38,6 +38,8 @@ HANGS = "an earlier reading of it hangs in the kernel, most likely on a mount th
 DOOR_WAIT_S = 30.0
 """For another writer: a command of somebody's own may hold the log for a while."""
 INTERVAL_DIGITS = 9
+PORTION_BYTES = 48 * MIB
+"""Of rows and gaps in one snapshot, unless a single table has more: the signer's memory is bounded."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +86,8 @@ def _run(
     if tables:
         collections = _read(target, tables, options.hanging, configuration)
         _tell_homes(target, collections)
-        entry = door.snapshot(collections, seen, promise, disabled_in(configuration, all_tables()))
+        for portion in portions(collections):
+            entry = door.snapshot(portion, seen, promise, disabled_in(configuration, all_tables()))
         for each in collections:
             _tell_table(each)
     if entry is not None:
@@ -131,6 +134,21 @@ def _read(
     good = [each for each in tables if each.name not in hanging]
     bad = Receiver([each for each in tables if each.name in hanging], Limits(), lambda _name, _rows: None)
     return [*collect(good, target.open, plan=plan, on_stuck=_tell_stuck), *bad.finish(HANGS)]
+
+
+def portions(collections: Iterable[Collection], most: int = PORTION_BYTES) -> Iterator[list[Collection]]:
+    """Yield collections in their order, as many as the signer is handed at once."""
+    held: list[Collection] = []
+    left = most
+    for each in collections:
+        size = sum(map(len, each.rows)) + sum(map(len, lines_of(each.gaps)))
+        if held and size > left:
+            yield held
+            held, left = [], most
+        held.append(each)
+        left -= size
+    if held:
+        yield held
 
 
 def _limits(configuration: Configuration) -> tuple[Limits, Limits]:

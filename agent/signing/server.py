@@ -24,7 +24,7 @@ from evidence.errors import EvidenceError
 CONNECTIONS = 16
 RECORDERS = 4
 """Connections of those who may record only: they never take the place of the collector."""
-IN_FLIGHT_BYTES = 384 << 20
+IN_FLIGHT_BYTES = 112 << 20
 """Of all requests that are not whole yet, together."""
 IDLE_EXIT_S = 20.0
 LEAVE_S = 2.0

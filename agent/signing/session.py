@@ -24,8 +24,11 @@ REQUEST_S = 120.0
 ANSWER_S = 10.0
 """How long a peer may take to fetch its answer."""
 READ_BYTES = 256 << 10
-REQUEST_BYTES = 256 << 20
-"""Bytes of one request: a snapshot with its rows."""
+REQUEST_BYTES = 104 << 20
+"""Bytes of one request: a snapshot with its rows, of which one table has 48 MiB at most, and as much of gaps.
+
+Signing takes up to six times as much memory as rows have bytes, and the unit has 512 MiB.
+"""
 FOLDED_GAPS = 100
 """Gaps beyond the limit: a collection that was received once already has one for each reason that was folded."""
 

@@ -6,8 +6,11 @@ import importlib
 
 import pytest
 
+from agent.internal.collect import PORTION_BYTES, portions
 from agent.main import INTERNAL
+from agent.signing.session import REQUEST_BYTES
 from tests.agent.command_line import Evidenced
+from tests.agent.signing.running import collection
 
 
 def test_no_help_lists_them(evidenced: Evidenced) -> None:
@@ -27,3 +30,13 @@ def test_each_has_the_shape_of_a_command(name: str) -> None:
     module = importlib.import_module(f"agent.internal.{name[1:]}")
     assert callable(module.declare)
     assert callable(module.run)
+
+
+def test_what_was_read_is_handed_to_the_signer_in_portions_that_it_takes() -> None:
+    some = [collection(rows) for rows in (1, 2, 3, 50, 1, 0)]
+    size = sum(map(len, some[0].rows)) + 10
+    parts = list(portions(some, 3 * size))
+    assert [each for part in parts for each in part] == some
+    assert [len(part) for part in parts] == [2, 1, 1, 2]
+    assert list(portions([])) == []
+    assert REQUEST_BYTES > 2 * PORTION_BYTES, "one table has as much in rows, and once more in gaps"

@@ -155,6 +155,27 @@ def test_what_cannot_be_signed_holds_everything_longer_each_time_and_is_then_due
     assert schedule.take("file", now) is not None
 
 
+def test_tables_that_cannot_be_signed_while_events_can_are_tried_alone_and_ever_more_rarely() -> None:
+    schedule = scheduled(table("huge"), table("users"))
+    now, huge = 10.0, []
+    while now < 7200:
+        run = schedule.take("file", now)
+        assert run is not None
+        schedule.begun(run.tables, now)
+        if "huge" in run.tables:
+            huge.append(run)
+            schedule.unsigned(run.tables, now)
+        else:
+            schedule.signed()
+            schedule.ended("users", now, failed=False)
+        schedule.signed()  # an event is, each time: the signer is well
+        now = schedule.next_time()
+    assert [each.tables for each in huge[:2]] == [("huge", "users")] * 2
+    assert {each.tables for each in huge[2:]} == {("huge",)}
+    assert len(huge) < 20
+    assert schedule.tables["users"].failures == 0
+
+
 def test_a_run_that_broke_off_is_tried_table_by_table_longer_each_time() -> None:
     schedule = scheduled(table("users"), table("broken"))
     schedule.begun(("users", "broken"), 10)
