@@ -51,6 +51,7 @@ class Committer:
     def submit(self, accepted: Accepted) -> Future[bytes]:
         """Hand a batch over; the result is the acknowledgement, or a Problem."""
         job = _Job(accepted, Future())
+        job.done.set_running_or_notify_cancel()  # what is handed over is committed, though nobody waits any more
         self._jobs.put(job)
         return job.done
 

@@ -114,3 +114,13 @@ def test_a_defect_costs_one_batch_and_not_the_committer(
         take(hub, batch)
     monkeypatch.undo()
     assert b"hub.example" in take(hub, batch)
+
+
+def test_a_batch_that_nobody_waits_for_any_more_is_committed_and_costs_no_other(
+    hub: Hub, agent: Agent, tmp_path: Path
+) -> None:
+    batch = agent.batch(tmp_path)
+    left = hub.verify(announced(batch), io.BytesIO(batch.data))
+    assert not left.cancel()
+    assert b"hub.example" in left.result(30)
+    assert take(hub, batch) == left.result(30)
