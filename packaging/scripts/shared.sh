@@ -30,7 +30,8 @@ mark() { echo "/run/$package.stays-stopped"; }
 stop() {
     booted || return 0
     rm -f "$(mark)"
-    if ! systemctl --quiet is-active "${started##* }"; then : >"$(mark)"; fi
+    # Not so one that failed, or is about to be started again.
+    if [ "$(systemctl show --value --property ActiveState "${started##* }")" = inactive ]; then : >"$(mark)"; fi
     for unit in $stopped; do quietly systemctl stop "$unit"; done
 }
 stays_stopped() {
