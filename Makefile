@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 PYTHONS ?= 3.10 3.11 3.12 3.13
 
-.PHONY: help inventory test lint format docs bench fuzz test-tools test-pythons test-wheel test-user lock clean
+.PHONY: help inventory test lint format docs bench fuzz test-tools test-pythons test-wheel test-booted test-user lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-pythons: ## the suite without its slow tests on every supported Python that
 
 test-wheel: $(BIN)/.dev ## build the sdist, the wheel from it, and run it from an empty environment
 	packaging/test-wheel $(BIN)/python
+
+test-booted: $(BIN)/.dev ## install and run the service in booted Debian trees (root; makes the trees at first)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/booted tests/packages
 
 test-user: ## everything again from a fresh clone as an ordinary user (run as root)
 	packaging/test-user

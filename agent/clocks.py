@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import datetime as dt
+import os
 import time
 
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+TIMESYNC = "/run/systemd/timesync/synchronized"
+"""Touched by systemd-timesyncd whenever it has set the clock: systemd-timesyncd.service(8)."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -31,11 +34,17 @@ def boot_id() -> str | None:
 
 
 def synchronised() -> bool | None:
-    """Return whether the kernel's clock is disciplined by a time source; None if it cannot be asked."""
+    """Return whether the kernel's clock is disciplined by a time source; None if it cannot be asked.
+
+    The signer's unit may not ask the kernel, since the call that asks is the one that sets (ProtectClock=); there
+    systemd-timesyncd's word counts, and of a clock that another program keeps nothing is known.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(256)  # struct timex is 208 bytes at most; zero: ask only
     try:
         state: int = libc.adjtimex(buffer)
     except AttributeError:
         return None
-    return None if state < 0 else state != TIME_ERROR
+    if state < 0:
+        return True if os.path.exists(TIMESYNC) else None
+    return state != TIME_ERROR

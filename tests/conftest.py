@@ -24,6 +24,9 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+BOOTED = tuple(Path(__file__).parent / each for each in ("booted", "packages"))
+"""Tests that boot root trees: minutes, root and a mirror of Debian. `make test-booted` runs them."""
+
 EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
 
@@ -39,6 +42,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail on a skip that tests/expected-skips.toml does not list, and on a listed one that ran",
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what boots root trees unless it is asked for by name."""
+    asked = [Path(each.partition("::")[0]).resolve() for each in config.args]
+    for folder in BOOTED:
+        if collection_path == folder:
+            return None if any(each == folder or folder in each.parents for each in asked) else True
+    return None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
