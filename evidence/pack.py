@@ -150,6 +150,11 @@ def _cosigned(source: PackSource, part: Part) -> Part:
     return msgspec.structs.replace(part, log=cosigned_log(source, part.log, part.sequences[-1] + 1))
 
 
+def script() -> bytes:
+    """Return the auditor's script, as it stands in packs; the program may be one archive."""
+    return resources.files("evidence").joinpath("verify.py").read_bytes()
+
+
 def _fill(
     spool: Spool, source: PackSource, logs: Sequence[SignedLog], parts: Sequence[Part], options: Options
 ) -> tuple[_Contents, BlobReport]:
@@ -166,7 +171,7 @@ def _fill(
     report = contents.summary.text(time_text(options.since), time_text(options.until), parts, blobs)
     spool.add("reports/summary.txt", report.encode())
     if options.with_script:
-        spool.add("verify.py", resources.files("evidence").joinpath("verify.py").read_bytes())
+        spool.add("verify.py", script())
     spool.add("README.txt", readme(parts).encode())
     return contents, blobs
 

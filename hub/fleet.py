@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from evidence import restricted_json
 from evidence.errors import PackError
-from evidence.pack import FORMAT, SCRIPT, PackSummary, export, time_text
+from evidence.pack import FORMAT, PackSummary, export, script, time_text
 from evidence.pack_range import EmptyPeriodError, moment
 from evidence.pack_spool import Member
 from evidence.pack_tar import MAX_MEMBERS, MAX_TOTAL, TarStream
@@ -177,8 +177,7 @@ def _missing(
 
 
 def _tar(target: Target, spool: IO[bytes], summary: FleetSummary, period: Period, *, compressed: bool) -> None:
-    with open(SCRIPT, "rb") as script:
-        rest = {"verify.py": script.read(), "README.txt": README.encode()}
+    rest = {"verify.py": script(), "README.txt": README.encode()}
     members = [each.member for each in summary.packs]
     members += [Member(name, hashlib.sha256(data).hexdigest(), len(data)) for name, data in rest.items()]
     if len(members) >= MAX_MEMBERS:
