@@ -56,14 +56,15 @@ def start() -> int:
 
     try:
         compiled_parts.install(archive)
-        from agent.interrupts import end_quietly  # noqa: PLC0415
+        from agent.interrupts import end_quietly  # noqa: PLC0415  as above
 
         end_quietly()
-        from agent.one_shot.main import main as run  # noqa: PLC0415  the first that needs a compiled part
+        from agent.one_shot.main import main as run  # noqa: PLC0415  takes a while, in which somebody may press Ctrl-C
         from agent.process import start as begin  # noqa: PLC0415
+
+        return begin(run)
     except compiled_parts.NoPlaceError as error:
         return complain(str(error))
-    return begin(run)
 
 
 if __name__ == "__main__":
