@@ -6,7 +6,6 @@ one into an unnamed file beside the result, since the index goes first.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -17,7 +16,7 @@ from datetime import datetime, timezone
 from typing import IO, Any, BinaryIO, cast
 
 from evidence import restricted_json
-from evidence.errors import PackError
+from evidence.errors import EvidenceError, PackError
 from evidence.pack import FORMAT, PackSummary, export, script, time_text
 from evidence.pack_range import EmptyPeriodError, moment
 from evidence.pack_spool import Member
@@ -88,6 +87,8 @@ class FleetSummary:
     packs: list[HostPack] = field(default_factory=list)
     missing: list[dict[str, str | None]] = field(default_factory=list)
     """Hosts that should have reported: `name`, and `last`, when their last entry says it was written, or None."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Hosts of which no pack could be made, and why: one that is damaged, or too large, keeps no other one out."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def write(
 ) -> FleetSummary:
     """Write a fleet pack and return what is in it; the file appears whole or not at all.
 
-    Raises: PackError if something stands at the path or the disk refuses; DamageError if the store is damaged.
+    Raises: PackError if something stands at the path or the disk refuses.
     """
     if period.since >= period.until:
         raise PackError("period", "an end behind its begin", "none")
@@ -113,8 +114,8 @@ def write(
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as spool:
             summary = FleetSummary()
             states = hosts(database, int(now.timestamp()))
-            summary.packs = list(_packs(database, blobs, states, period, spool))
-            summary.missing = _missing(states, summary.packs, period, now)
+            summary.packs = list(_packs(database, blobs, states, period, spool, summary.failed))
+            summary.missing = _missing(states, summary, period, now)
             _tar(target, spool, summary, period, compressed=not path.endswith(".tar"))
         target.commit()
         summary.size = target.size
@@ -126,15 +127,20 @@ def write(
 
 
 def _packs(
-    database: Database, blobs: BlobFiles, states: list[HostState], period: Period, spool: IO[bytes]
+    database: Database,
+    blobs: BlobFiles,
+    states: list[HostState],
+    period: Period,
+    spool: IO[bytes],
+    failed: list[tuple[str, str]],
 ) -> Iterator[HostPack]:
     taken: set[str] = set()
     for each in states:
         if each.host is None or not each.logs:
             continue
         source = HostSource(database, blobs, each.host)
-        stream = _Hashed(spool)
-        with contextlib.suppress(EmptyPeriodError):
+        stream, begin = _Hashed(spool), spool.tell()
+        try:
             summary = export(
                 source,
                 cast("BinaryIO", stream),  # all that is asked of it is to write
@@ -143,8 +149,15 @@ def _packs(
                 organisation=period.organisation,
                 with_script=False,
             )
-            name = f"hosts/{member_name(each, taken)}.tar.gz"
-            yield HostPack(each.name, Member(name, stream.hexdigest(), stream.size), summary)
+        except EmptyPeriodError:
+            continue
+        except EvidenceError as error:
+            spool.seek(begin)
+            spool.truncate()
+            failed.append((each.name, str(error)))
+            continue
+        name = f"hosts/{member_name(each, taken)}.tar.gz"
+        yield HostPack(each.name, Member(name, stream.hexdigest(), stream.size), summary)
 
 
 def member_name(host: HostState, taken: set[str]) -> str:
@@ -160,10 +173,10 @@ def member_name(host: HostState, taken: set[str]) -> str:
 
 
 def _missing(
-    states: list[HostState], packs: list[HostPack], period: Period, now: datetime
+    states: list[HostState], summary: FleetSummary, period: Period, now: datetime
 ) -> list[dict[str, str | None]]:
-    """Return who should have reported and did not, or stopped before the end of the period."""
-    present = {each.name for each in packs}
+    """Return who should have reported and did not, or stopped before the end of the period, or was left out."""
+    present = {each.name for each in summary.packs} - {name for name, _ in summary.failed}
     end = min(period.until, now).timestamp() - STOPPED_S
     last: dict[str, str | None] = {}
     for each in states:

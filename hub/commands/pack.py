@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     with visiting(options.data) as folder, contextlib.closing(BlobFiles(folder.blobs)) as blobs:
         summary = write(folder.database, blobs, options.output, period, utc_now(), overwrite=options.overwrite)
     lost = _print(options.output, summary)
-    return COULD_NOT_RUN if lost or summary.missing or not summary.packs else OK
+    return COULD_NOT_RUN if lost or summary.failed or summary.missing or not summary.packs else OK
 
 
 def bound(text: str, option: str, *, days: int) -> dt.datetime:
@@ -74,10 +74,10 @@ def bound(text: str, option: str, *, days: int) -> dt.datetime:
     raise CommandError(f"{option}: expected 2026-01-31 or 2026-01-31T07:00:00Z, found another text", WRONG_USE)
 
 
-def _print(name: str, summary: FleetSummary) -> int:
+def _print(path: str, summary: FleetSummary) -> int:
     """Say what was written, and return how much of it was lost or damaged."""
     out, lost = sys.stdout.write, 0
-    out(f"{printable(name)}: {summary.size} bytes\n")
+    out(f"{printable(path)}: {summary.size} bytes\n")
     out(f"  hosts    {len(summary.packs)}\n")
     out(f"  entries  {sum(each.summary.entries for each in summary.packs)}\n")
     out(f"  sha256   {summary.tar_sha256}  (of the tar stream)\n")
@@ -86,6 +86,8 @@ def _print(name: str, summary: FleetSummary) -> int:
         lost += damaged
         if damaged:
             sys.stderr.write(f"evidenced-hub pack: {printable(each.name)}: {damaged} entries or blobs are lost\n")
+    for name, why in summary.failed:
+        sys.stderr.write(f"evidenced-hub pack: {printable(name)}: left out: {printable(why)}\n")
     for gone in summary.missing:
         last = "never reported" if gone["last"] is None else f"silent since {gone['last']}"
         sys.stderr.write(f"evidenced-hub pack: {printable(str(gone['name']))}: {last}\n")

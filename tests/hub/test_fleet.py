@@ -15,12 +15,19 @@ from typing import Any, NamedTuple
 import pytest
 
 from evidence import pack_tar, verify
-from hub import presence
+from hub import presence, registry
 from hub.blob_files import BlobFiles
+from hub.errors import COULD_NOT_RUN
 from hub.fleet import FleetSummary, Period, write
-from hub.folder import visiting
+from hub.folder import serving, visiting
+from hub.limits import Limits
+from hub.main import main
+from hub.service import Hub
+from hub.signing import signers
+from hub.tokens import TokenCheck
 from tests.hub.agents import Agent
 from tests.hub.running import RunningHub
+from tests.hub.test_commit import announced
 
 PERIOD = Period(datetime(2026, 1, 2, tzinfo=timezone.utc), datetime(2026, 1, 3, tzinfo=timezone.utc), "ACME")
 NOW = datetime(2026, 2, 1, tzinfo=timezone.utc)
@@ -257,3 +264,27 @@ def test_a_pack_within_the_fleet_stands_by_itself(fleet: RunningHub, tmp_path: P
     code, text = verdict(tmp_path / "hosts/web-1.example.tar.gz", "--require", "witness", "--witness", vkey)
     assert code == 0, text
     assert "✓ Witness hub.example saw" in text
+
+
+def test_a_host_whose_entries_are_damaged_keeps_no_other_one_out_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(str(tmp_path / "data")) as folder:
+        hub = Hub(folder, signers(folder.keys, "hub.example"), TokenCheck(folder.database), Limits(reserve=0))
+        for seed, name in ((1, "a.example"), (2, "b.example"), (3, "c.example")):
+            agent = Agent(seed, name)
+            fill(agent)
+            with folder.database.transaction() as connection:
+                registry.add_key(connection, agent.key.public, registry.add_host(connection, name, 1), "enrolled", 1)
+            hub.verify(announced(batch := agent.batch(tmp_path)), io.BytesIO(batch.data)).result(30)
+        hub.close()
+        with folder.database.transaction() as connection:
+            connection.execute("UPDATE pieces SET envelopes = x'00' WHERE log = 2")
+    options = ("--data", f"{tmp_path}/data", "--since", "2026-01-02", "--until", "2026-01-02")
+    assert main(["pack", *options, "--output", f"{tmp_path}/fleet.tar"]) == COULD_NOT_RUN
+    assert "b.example: left out: log " in capsys.readouterr().err
+    code, text = verdict(tmp_path / "fleet.tar")
+    assert code == 3
+    assert "✗ Missing: host b.example" in text
+    assert "✓ a.example: all" in text
+    assert "✓ c.example: all" in text
