@@ -51,7 +51,7 @@ def _words(where: Places, options: argparse.Namespace, *, separate: bool) -> Ite
     """Yield the supervisor's options."""
     for name in ("state", "outbox", "cache", "run"):
         yield from (f"--{name}", getattr(where, name))
-    if options.config is not None:
+    if options.config is not None or separate:  # the parts' users have no configuration of their own
         yield from ("--config", configuration_file(options.config))
     if options.plan is not None:
         yield from ("--plan", os.path.abspath(options.plan))
@@ -75,7 +75,7 @@ def _make_folders(where: Places, *, separate: bool) -> None:
     """Make the folders that systemd would make, each its owner's alone."""
     owners = {
         where.state: (users.SIGNER, users.SIGNER, 0o700),
-        where.outbox: (users.SIGNER, users.UPLOADER, 0o750),
+        where.outbox: (users.SIGNER, users.UPLOADER, 0o2750),  # so that the uploader's group gets what is put there
         where.upload: (users.UPLOADER, users.UPLOADER, 0o700),
         where.cache: (users.COLLECTOR, users.COLLECTOR, 0o700),
         where.run: (None, None, 0o755 if separate else 0o700),
@@ -89,5 +89,5 @@ def _make_folders(where: Places, *, separate: bool) -> None:
         finally:
             os.umask(before)
         if separate and user is not None and group is not None:
-            os.chmod(path, mode)
             os.chown(path, pwd.getpwnam(user).pw_uid, users.group_id(group) or pwd.getpwnam(group).pw_gid)
+            os.chmod(path, mode)

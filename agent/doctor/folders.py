@@ -32,6 +32,8 @@ class Expected(msgspec.Struct, frozen=True):
     mode: int
     file_mode: int
     """The most that a file in it may allow."""
+    roots_too: bool = False
+    """Whether root writes there too: without systemd the supervisor is root's."""
 
 
 def expected_folders(places: Places) -> list[Expected]:
@@ -39,9 +41,9 @@ def expected_folders(places: Places) -> list[Expected]:
     if places.system and users.user_id(users.SIGNER) is not None:
         return [
             Expected("state", places.state, users.SIGNER, None, 0o700, 0o600),
-            Expected("outbox", places.outbox, users.SIGNER, users.UPLOADER, 0o750, 0o640),
+            Expected("outbox", places.outbox, users.SIGNER, users.UPLOADER, 0o2750, 0o640),
             Expected("upload", places.upload, users.UPLOADER, None, 0o700, 0o600),
-            Expected("cache", places.cache, users.COLLECTOR, None, 0o700, 0o600),
+            Expected("cache", places.cache, users.COLLECTOR, None, 0o700, 0o600, roots_too=True),
         ]
     return [Expected("state", places.state, None, None, 0o700, 0o644)]  # the others stand in it, behind its mode
 
@@ -89,7 +91,8 @@ def _unfit(each: Expected, facts: os.stat_result, owner: int) -> tuple[str, str]
         return f"{each.path} belongs to uid {facts.st_uid}, not {owner}", f"chown -R {each.user or owner} {each.path}"
     if group is not None and facts.st_gid != group:
         return f"{each.path} belongs to gid {facts.st_gid}, not {group}", f"chgrp -R {each.group} {each.path}"
-    if mode & ~each.mode & 0o777 or mode & 0o700 != 0o700:  # noqa: PLR2004  its owner may do everything
+    needed = each.mode if group is not None else 0o700  # its owner may do everything
+    if mode & ~each.mode & 0o777 or mode & needed != needed:
         return f"{each.path} has mode {mode:04o}", f"chmod {each.mode:04o} {each.path}"
     return None
 
@@ -105,7 +108,11 @@ def _inside(subject: str, each: Expected, owner: int) -> Check:
     if odd:
         names = ", ".join(printable(name) for name in odd[:SHOWN]) + (", …" if len(odd) > SHOWN else "")
         step = f"chown {each.user or owner}, chmod u=rwX,go= and no links below {each.path}"
-        return wrong(subject, f"{counted(len(odd), 'file')} that others own or reach: {names}", step)
+        found = f"{counted(len(odd), 'file')} that others own or reach: {names}"
+        if each.group is not None:
+            step = f"chown {each.user}:{each.group} and chmod {each.file_mode:04o} what is in {each.path}"
+            found = f"{counted(len(odd), 'file')} of another owner, group or mode: {names}"
+        return wrong(subject, found, step)
     more = "the first " if count >= WALK_LIMIT else ""
     return fine(subject, f"{each.path}, {more}{counted(count, 'file')}")
 
@@ -120,19 +127,32 @@ def _owner(each: Expected, facts: os.stat_result) -> int:
 def _walk(each: Expected, owner: int) -> tuple[int, list[str]]:
     """Return how many files there are, and those that are not as they should be. Raises: OSError."""
     count, odd, left = 0, list[str](), [each.path]
+    owners = {owner, 0} if each.roots_too else {owner}
     while left and count < WALK_LIMIT:
         with os.scandir(left.pop()) as entries:
             for entry in entries:
                 facts = entry.stat(follow_symlinks=False)
                 is_folder = stat.S_ISDIR(facts.st_mode)
-                allowed = each.file_mode | 0o111 if is_folder else each.file_mode
-                kind = is_folder or stat.S_ISREG(facts.st_mode) or stat.S_ISSOCK(facts.st_mode)
-                if facts.st_uid != owner or not kind or stat.S_IMODE(facts.st_mode) & ~allowed & 0o777:
+                if facts.st_uid not in owners or _is_odd(each, facts) or _is_closed(each, facts):
                     odd.append(entry.path)
                 count += 1
                 if is_folder:
                     left.append(entry.path)
     return count, odd
+
+
+def _is_odd(each: Expected, facts: os.stat_result) -> bool:
+    """Return whether something is of a kind or a mode that has no business there."""
+    is_folder = stat.S_ISDIR(facts.st_mode)
+    allowed = each.file_mode | 0o111 if is_folder else each.file_mode
+    kind = is_folder or stat.S_ISREG(facts.st_mode) or stat.S_ISSOCK(facts.st_mode)
+    return not kind or bool(stat.S_IMODE(facts.st_mode) & ~allowed & 0o777)
+
+
+def _is_closed(each: Expected, facts: os.stat_result) -> bool:
+    """Return whether the group that reads this folder cannot read a file in it."""
+    group = None if each.group is None else users.group_id(each.group)
+    return group is not None and (facts.st_gid != group or not facts.st_mode & stat.S_IRGRP)
 
 
 def check_room(places: Places) -> Iterator[Check]:

@@ -321,12 +321,28 @@ def test_each_folder_of_the_service_has_an_owner_of_its_own(tmp_path: Path, monk
     monkeypatch.setattr(users, "group_id", ids.get)
     monkeypatch.setattr(Places, "system", True)
     where = Places(*(str(tmp_path / name) for name in ("state", "outbox", "upload", "cache", "run")))
-    modes = {"state": (12001, 12001, 0o700), "outbox": (12001, 12002, 0o750), "upload": (12002, 12002, 0o700)}
+    modes = {"state": (12001, 12001, 0o700), "outbox": (12001, 12002, 0o2750), "upload": (12002, 12002, 0o700)}
     for name, (user, group, mode) in {**modes, "cache": (12003, 12003, 0o700)}.items():
         (tmp_path / name).mkdir()
         os.chown(tmp_path / name, user, group)
         (tmp_path / name).chmod(mode)
+    (tmp_path / "cache/readings").touch(0o600)  # root's, as the supervisor is without systemd
     assert [each.state for each in check_folders(where)] == ["fine"] * 4
+    batch(tmp_path / "outbox", 0, 0)
+    (waiting,) = (tmp_path / "outbox").iterdir()
+    for user, group, mode, state in (
+        (12001, 12002, 0o640, "fine"),
+        (12001, 12002, 0o600, "wrong"),
+        (12001, 12001, 0o640, "wrong"),
+        (0, 12002, 0o640, "wrong"),
+    ):
+        os.chown(waiting, user, group)
+        waiting.chmod(mode)
+        outbox = list(check_folders(where))[1]
+        assert outbox.state == state
+    assert outbox.step.startswith("chown evidenced:evidenced-upload and chmod 0640")
+    (tmp_path / "outbox").chmod(0o750)
+    assert list(check_folders(where))[1].step == f"chmod 2750 {where.outbox}"
     os.chown(tmp_path / "outbox", 12001, 12001)
     os.chown(tmp_path / "cache", 0, 0)
     (tmp_path / "upload").chmod(0o755)

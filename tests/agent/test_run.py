@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import grp
 import os
+import pwd
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.commands.run import _make_folders, _words
+from agent.places import Places, places
 from evidence.predicates import Snapshot
 from evidence.reader import StoreReader
 from tests.agent.command_line import Evidenced
@@ -89,3 +95,32 @@ def test_a_configuration_with_problems_is_all_told_and_nothing_is_started(
     assert "heartbeat" in told.err
     assert "users" in told.err
     assert not state.exists()
+
+
+@pytest.mark.needs_root
+def test_root_makes_folders_in_which_each_part_can_do_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = pwd.getpwnam("nobody")
+    uploader = next(each for each in grp.getgrall() if each.gr_gid not in {0, own.pw_gid})
+    monkeypatch.setattr("agent.commands.run.pwd.getpwnam", lambda _name: own)
+    monkeypatch.setattr("agent.users.group_id", {"evidenced-upload": uploader.gr_gid}.get)
+    where = Places(*(str(tmp_path / "var" / name) for name in ("state", "outbox", "upload", "cache", "run")))
+    _make_folders(where, separate=True)
+    for path, group, mode in (
+        (where.state, own.pw_gid, 0o700),
+        (where.outbox, uploader.gr_gid, 0o2750),
+        (where.upload, uploader.gr_gid, 0o700),
+    ):
+        facts = os.stat(path)
+        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (own.pw_uid, group, mode)
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_parts_of_other_users_are_told_where_the_configuration_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, separate: bool
+) -> None:
+    own = pwd.getpwnam("nobody")
+    monkeypatch.setattr("agent.commands.run.pwd.getpwnam", lambda _name: own)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    options = argparse.Namespace(config=None, plan=None)
+    words = list(_words(places(str(tmp_path)), options, separate=separate))
+    assert ("/etc/evidenced/agent.toml" in words) == separate
