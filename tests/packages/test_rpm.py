@@ -1,7 +1,7 @@
 """Installed, upgraded and erased by rpm, with its scripts, under real systemd.
 
-There is no tree of a distribution that uses rpm: this is Debian's rpm, and a stub that provides what such a distribution
-would. What that cannot show (dnf, SELinux) is said in docs/install.md.
+There is no tree of a distribution that uses rpm: this is Debian's rpm, and a stub that provides what such a
+distribution would. What that cannot show (dnf, SELinux) is said in docs/install.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def file_of(release: int) -> str:
 
 
 def stub(folder: Path, python: str, glibc: str = "2.36") -> str:
-    """Put a package into the folder that hosts see, which provides what a distribution does; return where they see it."""
+    """Write a package that provides what a distribution does, and return where hosts see it."""
     name = f"distribution-{python}-{glibc}.rpm"
     described = folder / f"{name}.yaml"
     described.write_text(STUB.format(python=python, glibc=glibc))
