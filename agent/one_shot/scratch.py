@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterator
 
 FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108  it makes a private folder there
-NONE = "/nonexistent"
-"""A folder in which nothing can be made: only a table that needs a copy fails, and says so."""
+NONE = os.devnull
+"""No folder, so that nothing can be made in it: only a table that needs a copy fails, and says so."""
 PATH_LIMIT = 4096
 
 

@@ -69,7 +69,7 @@ def test_the_script_in_the_pack_is_the_auditors(pyz: Path, here: Path) -> None:
 
 def test_it_runs_on_every_python_there_is(pyz: Path, here: Path) -> None:
     versions = [f"3.{minor}" for minor in runpy.run_path(str(ROOT / "packaging/one_shot/__main__.py"))["MINORS"]]
-    commands = [[ROOT / "packaging/find-python", each] for each in versions]
+    commands = [[str(ROOT / "packaging/find-python"), each] for each in versions]
     found = [subprocess.run(each, capture_output=True, text=True, check=False).stdout.strip() for each in commands]
     assert any(found)
     for number, python in enumerate(each for each in found if each):
