@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from agent.errors import WRONG_USE, CommandError
+from agent.users import RECORDERS
 
 SYSTEM_STATE = "/var/lib/evidenced"
 
@@ -68,6 +69,13 @@ def recording_places(given: str | None = None) -> Places:
     if given is None and os.access(SYSTEM.sign_socket, os.W_OK):
         return SYSTEM
     return places(given)
+
+
+def own_log_note(given: str | None = None) -> str | None:
+    """Return what has to be said where the service signs, and this user's records go into his own log all the same."""
+    if given is not None or not os.path.exists(SYSTEM.sign_socket) or recording_places() == SYSTEM:
+        return None
+    return f"signed into your own log; members of group {RECORDERS} record in that of the service"
 
 
 def state_folder(given: str | None = None) -> str:

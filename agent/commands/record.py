@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from agent.errors import OK, WRONG_USE, CommandError
-from agent.places import recording_places
+from agent.places import own_log_note, recording_places
 from agent.signing.door import open_door
 from agent.signing.records import JOB, RECORDS, TIME, RecordKind, checked, moment
 from agent.terminal import printable
@@ -54,6 +54,9 @@ def run(options: argparse.Namespace) -> int:
         finally:
             sys.stderr.writelines(door.news())
     print(f"Recorded as entry {entry.sequence} of {entry.origin}")
+    own = own_log_note(options.state)
+    if own is not None:
+        sys.stderr.write(f"evidenced record: {own}\n")
     return OK
 
 

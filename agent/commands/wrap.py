@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from agent.errors import COULD_NOT_RUN, WRONG_USE, CommandError
-from agent.places import recording_places
+from agent.places import own_log_note, recording_places
 from agent.process import StoppedError
 from agent.signing.door import open_door
 from agent.signing.records import JOB
@@ -39,6 +39,7 @@ LINE_LIMIT = 1000
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
+    parser.usage = f"{parser.prog} [-h] --job NAME [--require-record] [--state DIR] -- COMMAND [ARG ...]"
     parser.add_argument("--job", required=True, metavar="NAME", help="what the log calls it")
     parser.add_argument("--require-record", action="store_true", help="exit 3 if it cannot be recorded")
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
@@ -126,6 +127,9 @@ def _record(state: str | None, fields: dict[str, str]) -> bool:
     except (EvidenceError, CommandError, OSError, StoppedError) as error:
         sys.stderr.write(f"evidenced wrap: not recorded: {printable(str(error), LINE_LIMIT)}\n")
         return False
+    own = own_log_note(state)
+    if own is not None:
+        sys.stderr.write(f"evidenced wrap: {own}\n")
     return True
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from agent.places import SYSTEM, own_log_note
 from agent.signing.records import RECORDS, checked, moment
 from evidence.errors import FormatError
 from evidence.predicates import Event
@@ -51,6 +53,23 @@ def test_a_record_is_signed_with_who_made_it_and_free_text_beside_it(
     assert isinstance(by, dict)
     assert by["uid"] == os.getuid()
     assert details == {"note": "with\na line", "target": "/mnt/ann"}
+
+
+@pytest.mark.parametrize(
+    ("there", "may_write", "told"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_who_records_into_his_own_log_beside_that_of_the_service_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, may_write: bool, told: bool
+) -> None:
+    """Else a record of a job would be missing from what is delivered, and nobody would know."""
+    if there:
+        (tmp_path / "sign.sock").touch()
+    monkeypatch.setattr("agent.places.SYSTEM", replace(SYSTEM, run=str(tmp_path)))
+    monkeypatch.setattr("agent.places.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("agent.places.os.access", lambda _path, _mode: may_write)
+    note = own_log_note()
+    assert [note is not None, own_log_note("/x")] == [told, None]
+    assert note is None or "group evidenced-record" in note
 
 
 def test_every_kind_can_be_recorded_and_is_shown_in_words(evidenced: Evidenced, state: Path) -> None:
