@@ -6,7 +6,7 @@ Without it everything is written and delivered once more, which those who receiv
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -126,8 +126,14 @@ def _enrolled(state: str) -> list[str]:
     keys: dict[str, None] = {}
     with contextlib.suppress(EvidenceError), StoreReader(state) as reader:
         for log in reader.logs():
-            for each in reader.entries(log.id):
-                event = getattr(getattr(each.statement, "predicate", None), "event", None)
-                if isinstance(event, dict) and event.get("kind") == ENROLLED and isinstance(event.get("vkey"), str):
-                    keys[event["vkey"]] = None
+            with contextlib.suppress(EvidenceError):  # damage of one log hides none of the others
+                for key in _enrolled_in(reader, log.id):
+                    keys[key] = None
     return list(keys)
+
+
+def _enrolled_in(reader: StoreReader, log_id: str) -> Iterator[str]:
+    for each in reader.entries(log_id):
+        event = getattr(getattr(each.statement, "predicate", None), "event", None)
+        if isinstance(event, dict) and event.get("kind") == ENROLLED and isinstance(event.get("vkey"), str):
+            yield event["vkey"]

@@ -473,6 +473,23 @@ def test_a_log_that_damage_took_keeps_no_later_log_from_delivery(made: Made) -> 
     assert made.outbox.write() == 1
 
 
+def test_a_hub_that_a_later_log_enrols_with_is_known_though_damage_took_an_earlier_one(made: Made) -> None:
+    first, second = (PrivateKey(each * 32).public.vkey("hub.example", NOTE_COSIGNATURE) for each in (b"1", b"2"))
+
+    def enrol(vkey: str) -> None:
+        made.ask(Event(kind="enrolled", fields={"hub": "hub.example", "vkey": vkey}, details={}, labels={}))
+
+    enrol(first)
+    made.snapshots(1, 2)
+    made.clerk.close()
+    (segment,) = Path(made.where.state, "logs").glob("*/segments/*")
+    segment.write_bytes(segment.read_bytes()[:-300])
+    Path(made.where.state, "index.sqlite").unlink()
+    enrol(second)
+    Path(made.where.state, "outbox.json").unlink()
+    assert made.kept().hubs == [first, second]
+
+
 def test_an_outbox_that_cannot_be_looked_at_stops_nobody_from_signing(
     made: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
