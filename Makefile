@@ -5,6 +5,7 @@ PYTHON ?= $(shell packaging/find-python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
+DIST ?= dist
 PYTHONS ?= 3.10 3.11 3.12 3.13
 
 .PHONY: help inventory test lint format docs bench fuzz test-tools test-pythons test-wheel test-booted test-user lock clean
@@ -46,6 +47,13 @@ bench: $(BIN)/.dev ## measure side by side with public tools and write docs/benc
 
 fuzz: $(BIN)/.dev ## give each parser random input for a minute
 	$(BIN)/python tests/fuzz/run.py --seconds 60
+
+packages: $(BIN)/.dev ## build the deb and rpm packages for both machines into dist/; RELEASE_KEY=FILE signs what was built
+	PYTHON=$(BIN)/python packaging/packages --to $(DIST)
+
+verify-release: $(BIN)/.dev ## check packages against their signed statement: DIST=FOLDER KEY=FILE.pub, and REBUILD=1 to build them again
+	@test -n "$(KEY)" || { echo "make: expected KEY=FILE.pub, the release's public key, found none" >&2; exit 2; }
+	$(BIN)/python packaging/release.py verify $(DIST) --key $(KEY) $(if $(REBUILD),--rebuild)
 
 test-tools: ## install the programs that tests compare with (Debian, root)
 	packaging/test-tools
