@@ -4,8 +4,8 @@
     release.py sign FOLDER --key FILE            write FOLDER/evidenced.intoto.jsonl
     release.py verify FOLDER --key FILE.pub [--rebuild]
 
-The statement is in-toto's with SLSA's provenance, in a DSSE envelope signed with Ed25519. Evidence has the same form, so
-the same tools check both. Source: in-toto Statement v1, SLSA provenance v1, DSSE 1.0.2.
+The statement is in-toto's with SLSA's provenance, in a DSSE envelope signed with Ed25519. Evidence has the same form,
+so the same tools check both. Source: in-toto Statement v1, SLSA provenance v1, DSSE 1.0.2.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ PACKAGES = "/mnt/packages"
 """Where a host sees what was built."""
 EXCHANGE = "/mnt/exchange"
 """A folder that all hosts of a test run see, and may write to."""
+WHEN = "1798761600"
+"""The time of every file in the packages: 2027-01-01. Otherwise it is that of the commit."""
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 
 
@@ -27,7 +29,7 @@ def build(folder: Path, *options: str) -> Path:
     """Build packages into a folder and return it."""
     done = subprocess.run(
         [ROOT / "packaging/packages", "--to", folder, *options],
-        env={**os.environ, "PYTHON": sys.executable},
+        env={**os.environ, "PYTHON": sys.executable, "SOURCE_DATE_EPOCH": WHEN},
         capture_output=True,
         check=False,
     )

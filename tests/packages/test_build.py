@@ -158,9 +158,9 @@ def test_every_part_has_its_licence_in_the_copyright_file_and_in_the_description
 
 
 @pytest.mark.needs_program("lintian")
-@each
-def test_lintian_has_nothing_to_say(built: Path, package: str, arch: str) -> None:
-    command = ["lintian", "--allow-root", "--fail-on", "error,warning", str(deb(built, package, arch))]
+def test_lintian_has_nothing_to_say(built: Path) -> None:
+    command = ["lintian", "--allow-root", "--fail-on", "error,warning", *map(str, built.glob("*-1_*.deb"))]
+    assert len(command) == 4 + 4
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout
 
