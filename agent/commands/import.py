@@ -109,20 +109,44 @@ def _forward(options: argparse.Namespace, sequences: list[Sequence]) -> bool:
 
 
 def _sent(sink: HubSink, sequences: list[Sequence]) -> bool:
-    """Send what is good of each log, up to the first batch that the hub does not take."""
-    whole = True
-    for one in sequences:
-        done = 0
-        for batch in one.good:
-            with outbox.opened(batch) as open_batch:
-                result = sink.deliver(open_batch)
-            if not isinstance(result, Delivered):
-                print(f"{one.log_id}: not taken from entry {batch.place.first} on: {_why(result)}")
-                whole = False
-                break
-            done += 1
-        print(f"{one.log_id}: {_batches(done)} acknowledged by the hub")
+    """Send what is good of each log, up to the first batch that the hub does not take.
+
+    A hub learns the key of a log from the end of the one before: a log of which nothing is taken has its turn again
+    after another one was.
+    """
+    left, whole = sequences, True
+    while left:
+        put_off = []
+        for one in left:
+            done, refusal = _send(sink, one)
+            if refusal is not None and not done:
+                put_off.append((one, refusal))
+                continue
+            whole = _told(one, done, refusal) and whole
+        if len(put_off) == len(left):
+            for one, refusal in put_off:
+                whole = _told(one, 0, refusal) and whole
+            break
+        left = [one for one, _ in put_off]
     return whole
+
+
+def _send(sink: HubSink, one: Sequence) -> tuple[int, str | None]:
+    """Return how many batches of a log the hub took, and why not the next one."""
+    for done, batch in enumerate(one.good):
+        with outbox.opened(batch) as open_batch:
+            result = sink.deliver(open_batch)
+        if not isinstance(result, Delivered):
+            return done, f"not taken from entry {batch.place.first} on: {_why(result)}"
+    return len(one.good), None
+
+
+def _told(one: Sequence, done: int, refusal: str | None) -> bool:
+    """Say what became of a log, and return whether all of it was taken."""
+    if refusal is not None:
+        print(f"{one.log_id}: {refusal}")
+    print(f"{one.log_id}: {_batches(done)} acknowledged by the hub")
+    return refusal is None
 
 
 def _why(result: Result) -> str:

@@ -139,3 +139,27 @@ def test_import_forwards_to_a_hub_that_knows_the_key(signed: Path, tmp_path: Pat
         assert wrong.code == 3
     finally:
         hub.kill()
+
+
+def test_the_logs_of_a_host_that_changed_its_key_are_taken_at_once_whatever_they_are_called(
+    tmp_path: Path, evidenced: Evidenced
+) -> None:
+    """Only the first key was enrolled; the order of names is that of the logs in one of 120 runs."""
+    state, stick, config = tmp_path / "state", tmp_path / "stick", tmp_path / "agent.toml"
+    stick.mkdir()
+    config.touch()
+    (tmp_path / "token").touch(0o600)
+    (tmp_path / "token").write_text(TOKEN)
+    hub = RunningHub(tmp_path / "hub").start()
+    try:
+        url = f"http://127.0.0.1:{hub.port}"
+        enrolling = ("enroll", "--hub", url, "--token-file", tmp_path / "token", "--state", state, "--config", config)
+        assert evidenced(*enrolling).code == 0
+        for _ in range(4):
+            assert evidenced("keys", "rotate", "--state", state).code == 0
+        assert evidenced("export", "--batches", stick, "--state", state).code == 0
+        ran = evidenced("import", stick, "--hub", url, "--config", config)
+        assert (ran.code, ran.out.count("1 batch acknowledged by the hub")) == (0, 5), ran.out
+        assert "not taken" not in ran.out
+    finally:
+        hub.kill()
