@@ -1249,7 +1249,8 @@ def check_time(report: Report, options: Options) -> None:
             report.remarks.append(f"✓ Witness {shown(name)} saw {log.size} entries of log {log.id} at {utc(at * 1000)}")
         others = len(log.note.lines) - 1 - len(log.cosigned)
         if others:
-            report.remarks.append(f"! Not checked: {others} signatures on log {log.id}, by keys you did not name")
+            what = f"{others} signature{'s' if others > 1 else ''}"
+            report.remarks.append(f"! Not checked: {what} on log {log.id}, by keys you did not name")
         if not log.cosigned and "witness" in options.require:
             report.problem(UNWITNESSED, WITNESS, f"a witness was required; none that you named signed log {log.id}")
     if report.logs and all(log.cosigned for log in report.logs):
@@ -1318,6 +1319,8 @@ def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
     for each in fleet["missing"]:
         last = f"its last evidence is of {each['last']}" if each["last"] else "it never sent any"
         report.problem(INCOMPLETE, COVER, f"host {shown(each['name'])} was expected, and is missing or stopped: {last}")
+    if not there:
+        report.problem(INCOMPLETE, COVER, "no host's pack is in it")
     if asked.host not in (None, *(name for inner in report.fleet for host in inner.hosts for name in host.names)):
         report.problem(INCOMPLETE, COVER, f"host {shown(asked.host)} is not in the pack")
     report.passed(CONTAINER, MANIFEST, COVER)

@@ -77,7 +77,7 @@ def bound(text: str, option: str, *, days: int) -> dt.datetime:
 def _print(path: str, summary: FleetSummary) -> int:
     """Say what was written, and return how much of it was lost or damaged."""
     out, lost = sys.stdout.write, 0
-    out(f"{printable(path)}: {summary.size} bytes\n")
+    out(f"{printable(path)}: {summary.size:,} bytes\n")
     out(f"  hosts    {len(summary.packs)}\n")
     out(f"  entries  {sum(each.summary.entries for each in summary.packs)}\n")
     out(f"  sha256   {summary.tar_sha256}  (of the tar stream)\n")
@@ -86,6 +86,8 @@ def _print(path: str, summary: FleetSummary) -> int:
         lost += damaged
         if damaged:
             sys.stderr.write(f"evidenced-hub pack: {printable(each.name)}: {damaged} entries or blobs are lost\n")
+    if not summary.packs:
+        sys.stderr.write("evidenced-hub pack: expected evidence of a host in the period, found none; see hosts\n")
     for name, why in summary.failed:
         sys.stderr.write(f"evidenced-hub pack: {printable(name)}: left out: {printable(why)}\n")
     for gone in summary.missing:

@@ -88,6 +88,19 @@ def test_hosts_that_were_expected_and_are_missing_are_named(fleet: RunningHub, t
     assert "✓ web-1.example: all" in text
 
 
+def test_a_pack_without_any_host_proves_nothing_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hub, path = RunningHub(tmp_path / "data").start(), tmp_path / "fleet.tar"
+    try:
+        period = ("--since", "2026-01-02", "--until", "2026-01-02")
+        assert main(["pack", "--data", str(hub.data), *period, "-o", str(path)]) == COULD_NOT_RUN
+    finally:
+        hub.stop()
+    assert "expected evidence of a host in the period, found none" in capsys.readouterr().err
+    code, text = verdict(path)
+    assert code == 3
+    assert "✗ Missing: no host's pack is in it" in text
+
+
 def test_without_a_list_hosts_are_expected_from_their_enrolment_on(fleet: RunningHub, tmp_path: Path) -> None:
     with visiting(str(fleet.data)) as folder, folder.database.transaction() as connection:
         connection.execute("UPDATE hosts SET enrolled = ?", (PERIOD.until.timestamp(),))

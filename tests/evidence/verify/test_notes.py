@@ -200,7 +200,7 @@ def test_a_witness_that_was_not_named_counts_for_nothing(auditor: Auditor) -> No
     other = STRANGER.vkey(HUB, 4)
     verdict = auditor.ask(_witnessed(), "--require", "witness", "--witness", other)
     assert verdict.code == 4
-    assert "! Not checked: 1 signatures" in verdict.text
+    assert "! Not checked: 1 signature on" in verdict.text
 
 
 def test_each_log_needs_the_witness_that_is_required(auditor: Auditor) -> None:
