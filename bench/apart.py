@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from bench.installed import python
@@ -34,7 +35,8 @@ def apart(folder: Path) -> list[str]:
     for each in copied:
         if not (folder / "copies" / each.lstrip("/")).exists():
             shutil.copytree(each, folder / "copies" / each.lstrip("/"), symlinks=True, ignore=_unreadable)
-    empty = [each for each in EMPTY if os.path.isdir(each) and not python().startswith(f"{each}/")]
+    kept = (python(), sys.executable, sys.prefix, os.path.realpath(sys.executable), __file__)  # what runs there
+    empty = [each for each in EMPTY if os.path.isdir(each) and not any(path.startswith(f"{each}/") for path in kept)]
     return ["unshare", "--mount", "sh", "-c", _SCRIPT, "sh", str(folder), " ".join(copied), " ".join(empty)]
 
 

@@ -167,18 +167,20 @@ def certificate(folder: Path, name: str, issuer: str | None = None) -> None:
     """Write NAME.pem and NAME.key; signed by another one, or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    by, signer = called, key
+    by, signer, authority = called, key, key.public_key()
     if issuer is not None:
         by = x509.load_pem_x509_certificate((folder / f"{issuer}.pem").read_bytes()).subject
         loaded = serialization.load_pem_private_key((folder / f"{issuer}.key").read_bytes(), None)
         assert isinstance(loaded, ec.EllipticCurvePrivateKey)
-        signer = loaded
+        signer, authority = loaded, loaded.public_key()
     now = dt.datetime.now(dt.timezone.utc)
     builder = x509.CertificateBuilder(
         by, called, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1)
     )
     builder = builder.add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    about = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority)  # Python 3.13 asks for it, as RFC 5280 does
+    builder = builder.add_extension(about, critical=False)
     (folder / f"{name}.pem").write_bytes(builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

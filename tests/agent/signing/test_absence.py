@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -100,11 +101,13 @@ def test_a_clock_that_was_set_back_leaves_no_absence_rather_than_one_that_ends_b
 
 
 @pytest.fixture
-def clerk(told: Told, monkeypatch: pytest.MonkeyPatch) -> Clerk:
+def clerk(told: Told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clerk]:
     told.event("heartbeat", "01T10:00:00")
     told.wall = NOW
     monkeypatch.setattr(clerks, "now", told.clock)
-    return Clerk(told.state, 1)
+    clerk = Clerk(told.state, 1)
+    yield clerk
+    clerk.close()
 
 
 def absence_of(clerk: Clerk, sequence: int) -> object:

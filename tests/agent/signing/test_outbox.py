@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,10 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(places(str(tmp_path / "state")), DIRECTORY)
+def made(tmp_path: Path) -> Iterator[Made]:
+    made = Made(places(str(tmp_path / "state")), DIRECTORY)
+    yield made
+    made.clerk.close()
 
 
 def sha_of(made: Made, name: str) -> str:
@@ -100,6 +103,7 @@ def test_the_folder_is_made_with_those_above_it_where_no_package_did(tmp_path: P
     made = Made(replace(places(str(tmp_path / "state")), outbox=str(spool / "outbox")), DIRECTORY)
     made.snapshots(1)
     assert made.outbox.write() == 1
+    made.clerk.close()
     assert (spool / "outbox").stat().st_mode & 0o777 == 0o700
 
 
