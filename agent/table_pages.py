@@ -25,6 +25,10 @@ part of it as its own.
 """
 
 
+NAMED = "files that these name"
+LEGEND = "K: no two rows agree in all of these. P: about people. ?: may be absent, which is neither empty nor zero."
+
+
 def span(seconds: int) -> str:
     """Return a default schedule as people say it, in the largest unit that is exact."""
     sizes = {"d": 86400, "h": 3600, "min": 60}
@@ -60,7 +64,7 @@ def page(table: Table) -> str:
     if table.care:
         facts.append(table.care)
     text = [textwrap.fill(each, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for each in facts]
-    return "\n".join((*text, "", *body))
+    return "\n".join((*text, "", *body, "", LEGEND))
 
 
 def markdown(tables: Sequence[Table]) -> str:
@@ -70,7 +74,7 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _section(table: Table) -> str:
-    reads = ", ".join(f"`{each}`" for each in _reads(table))
+    reads = ", ".join(each if each == NAMED else f"`{each}`" for each in _reads(table))
     needs = ", ".join(table.needs) or "nothing that an ordinary user lacks"
     rows = "".join(
         f"| {_marks(table, each)} | `{each.name}` | {_type(each)} | {cell(each.meaning)} |\n"
@@ -87,7 +91,8 @@ def _section(table: Table) -> str:
 
 def _reads(table: Table) -> tuple[str, ...]:
     """Return what a table reads; the sweep looks at every name and opens only what it must."""
-    return (*table.reads, "the one sweep of all local file systems") if table.sweep is not None else table.reads
+    reads = tuple(NAMED if each == "*" else each for each in table.reads)
+    return (*reads, "the one sweep of all local file systems") if table.sweep is not None else reads
 
 
 def _marks(table: Table, field: Field) -> str:

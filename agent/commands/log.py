@@ -22,6 +22,9 @@ prove N   print the proof (RFC 6962) that entry N is in the signed tree, checked
 
 A log ends with its key; --log names an older one (see the list)."""
 
+NAMED = 3
+"""Tables of a snapshot that the list names: what a change was, mostly."""
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -92,7 +95,8 @@ def _says(entry: StoredEntry) -> str:
     rows, gaps = sum(each.rows for each in tables), sum(each.gaps for each in tables)
     failed = sum(each.coverage == "failed" for each in tables)
     text = ", ".join((counted(len(tables), "table"), counted(rows, "row"), counted(gaps, "gap")))
-    return text + (f", {failed} failed" if failed else "")
+    text += f", {failed} failed" if failed else ""
+    return text + (f": {', '.join(each.name for each in tables)}" if len(tables) <= NAMED else "")
 
 
 def _facts(entry: StoredEntry) -> dict[str, object]:

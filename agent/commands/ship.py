@@ -29,7 +29,7 @@ LINE_LIMIT = 500
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.epilog = EPILOG
-    parser.add_argument("--once", action="store_true", help="make one attempt (there is no other way yet)")
+    parser.add_argument("--once", action="store_true", help="make one attempt, as it does without this")
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
     parser.add_argument("--config", metavar="FILE", help="configuration that names the sinks")
 

@@ -20,7 +20,7 @@ class SecretError(Exception):
 
     def __init__(self, where: str, expected: str, found: str, step: str = "") -> None:
         super().__init__(f"{where}: expected {expected}, found {found}" + (f"; {step}" if step else ""))
-        self.expected, self.found, self.step = expected, found, step
+        self.where, self.expected, self.found, self.step = where, expected, found, step
 
 
 def secret(file: str | None, credential: str | None) -> bytes | None:
@@ -47,6 +47,9 @@ def read_secret(path: str, owners: Collection[int]) -> bytes:
     """Return the bytes of a file that only its owner, one of `owners`, and his group can read. Raises: SecretError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except PermissionError as error:
+        step = f"let {UPLOADER} read it: chgrp {UPLOADER}, chmod 0640, and folders above that it may enter"
+        raise SecretError(path, "a file that can be read", _why(error), step) from None
     except OSError as error:
         raise SecretError(path, "a file that can be read", _why(error)) from None
     try:

@@ -72,7 +72,7 @@ def client_of(settings: Remote, limits: Limits) -> Client:
         if settings.client_key_credential is not None:
             key = credential_path(settings.client_key_credential)
     except SecretError as error:
-        raise SettingsError(settings.name, error.expected, error.found) from None
+        raise _unusable(settings.name, error) from None
     pins = tuple(each.replace(":", "").lower() for each in settings.pin_sha256)
     trust = Trust(settings.ca_file, settings.client_certificate, key, pins)
     proxy = None if settings.proxy is None else address.parse_proxy(settings.proxy, f"{settings.name}: proxy")
@@ -87,7 +87,7 @@ def address_of(settings: Remote) -> Address:
     try:
         found = secret(settings.url_file, settings.url_credential) if isinstance(settings, HttpPut) else None
     except SecretError as error:
-        raise SettingsError(option, error.expected, error.found) from None
+        raise _unusable(option, error) from None
     if found is None:
         raise SettingsError(option, "url, url_file or url_credential", "none")
     return msgspec.structs.replace(address.parse(found.decode("utf-8", "replace"), option), secret=True)
@@ -99,9 +99,14 @@ def token_of(settings: Remote) -> str | None:
         found = secret(settings.token_file, settings.token_credential)
         return None if found is None else found.decode("ascii")
     except SecretError as error:
-        raise SettingsError(f"{settings.name}: token", error.expected, error.found) from None
+        raise _unusable(f"{settings.name}: token", error) from None
     except UnicodeDecodeError:
         raise SettingsError(f"{settings.name}: token", "ASCII", "other bytes") from None
+
+
+def _unusable(option: str, error: SecretError) -> SettingsError:
+    step = f"; {error.step}" if error.step else ""
+    return SettingsError(f"{option}: {error.where}", error.expected, f"{error.found}{step}")
 
 
 def hub_key(settings: Hub, pinned: str | None) -> Verifier | None:

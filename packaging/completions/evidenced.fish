@@ -79,7 +79,7 @@ complete -c evidenced -n '__fish_seen_subcommand_from enroll' -l name -x -d 'nam
 complete -c evidenced -n '__fish_seen_subcommand_from enroll' -l state -x -a '(__fish_complete_directories)' -d 'state folder with log and key'
 complete -c evidenced -n '__fish_seen_subcommand_from enroll' -l config -r -F -d 'main configuration file; conf.d stands beside it'
 complete -c evidenced -n '__fish_seen_subcommand_from ship' -s h -l help -d 'show this help message and exit'
-complete -c evidenced -n '__fish_seen_subcommand_from ship' -l once -d 'make one attempt (there is no other way yet)'
+complete -c evidenced -n '__fish_seen_subcommand_from ship' -l once -d 'make one attempt, as it does without this'
 complete -c evidenced -n '__fish_seen_subcommand_from ship' -l state -x -a '(__fish_complete_directories)' -d 'state folder with log and key'
 complete -c evidenced -n '__fish_seen_subcommand_from ship' -l config -r -F -d 'configuration that names the sinks'
 complete -c evidenced -n '__fish_seen_subcommand_from import' -F

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from agent.configuration.loading import load, take_judgements
+from agent.configuration.model import HttpPut
 from agent.configuration.secrets import SIZE_LIMIT, SecretError, judge_files, read_secret, secret
+from agent.delivery.errors import SettingsError
+from agent.delivery.opening import token_of
 from tests.agent.command_line import Evidenced
 from tests.agent.configuration.conftest import Writing
 
@@ -41,6 +45,20 @@ def test_a_newline_at_the_end_is_no_part_of_a_secret(token: Path) -> None:
 def test_a_secret_that_others_can_reach_is_not_used(token: Path, mode: int) -> None:
     token.chmod(mode)
     assert f"mode {mode:04o}; use chmod 0640 or 0600" in refusal(token)
+
+
+def test_a_file_that_is_closed_to_the_uploader_is_named_with_what_to_do(
+    token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)
+    sink = HttpPut(name="archive", url="https://store.example/", token_file=str(token))
+    with pytest.raises(SettingsError) as told:
+        token_of(sink)
+    assert str(told.value).startswith(f"archive: token: {token}: expected a file that can be read, found permission")
+    assert "chgrp evidenced-upload" in str(told.value)
 
 
 def test_its_group_may_read_it(token: Path) -> None:
