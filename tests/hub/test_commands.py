@@ -184,6 +184,7 @@ def certificate(folder: Path, name: str, issuer: str | None = None) -> None:
         never = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
         usage |= dict.fromkeys((*never, "encipher_only", "decipher_only"), False)
         builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     about = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority)  # Python 3.13 asks for it, as RFC 5280 does
     builder = builder.add_extension(about, critical=False)
     (folder / f"{name}.pem").write_bytes(builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
