@@ -64,6 +64,9 @@ test-pythons: ## the suite without its slow tests on every supported Python that
 test-wheel: $(BIN)/.dev ## build the sdist, the wheel from it, and run it from an empty environment
 	packaging/test-wheel $(BIN)/python
 
+one-shot: $(BIN)/.run ## one executable file that makes a pack of a host without installing: dist/evidenced.pyz
+	packaging/one-shot
+
 test-booted: $(BIN)/.dev ## install and run the service in booted Debian trees (root; makes the trees at first)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/booted tests/packages
 
