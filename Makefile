@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2
 DIST ?= dist
 PYTHONS ?= 3.10 3.11 3.12 3.13
 
-.PHONY: help inventory test lint format docs bench fuzz packages verify-release test-tools test-pythons test-wheel test-booted test-user lock clean
+.PHONY: help inventory test lint format docs bench fuzz packages verify-release one-shot test-tools test-pythons test-wheel test-booted test-user lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
