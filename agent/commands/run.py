@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import grp
 import os
 import pwd
 import sys
@@ -56,12 +54,15 @@ def _words(where: Places, options: argparse.Namespace, *, separate: bool) -> Ite
     if options.plan is not None:
         yield from ("--plan", os.path.abspath(options.plan))
     if separate:
+        recorders = users.group_id(users.RECORDERS)
         for role, name in ROLES.items():
             entry = pwd.getpwnam(name)
-            groups = ",".join(map(str, os.getgrouplist(name, entry.pw_gid)))
-            yield from ("--user", f"{role}={entry.pw_uid}:{entry.pw_gid}:{groups}")
-        with contextlib.suppress(KeyError):
-            yield from ("--record-gid", str(grp.getgrnam(users.RECORDERS).gr_gid))
+            groups = {*os.getgrouplist(name, entry.pw_gid)}
+            if role == "upload" and recorders is not None:
+                groups.add(recorders)  # as its unit has it: it tells the signer what was delivered
+            yield from ("--user", f"{role}={entry.pw_uid}:{entry.pw_gid}:{','.join(map(str, sorted(groups)))}")
+        if recorders is not None:
+            yield from ("--record-gid", str(recorders))
 
 
 def _program() -> list[str]:

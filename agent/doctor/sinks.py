@@ -27,6 +27,7 @@ from agent.doctor.check import Check, age, fine, note, seconds_since, why, wrong
 from agent.doctor.hub_answer import judge_answer
 from agent.places import Places
 from agent.terminal import counted, printable
+from agent.users import RECORDERS
 from evidence.errors import EvidenceError
 
 LIMITS = Limits(read_s=10, total_s=20)
@@ -79,6 +80,10 @@ def judge_progress(subject: str, progress: Progress, now: float) -> Check:
     if progress.state == "retry":
         wait_s = progress.due_in_s(boot_id(), boottime_ms())
         return note(subject, f"{text}; {counted(progress.failures, 'failure')}: {reason}; next try in {age(wait_s)}")
+    untold = sum(not each.told for each in progress.done.values())
+    if untold:
+        step = f"told again within a minute; if it stays so, may the uploader speak to the signer (group {RECORDERS})?"
+        return note(subject, f"{text}; of {counted(untold, 'delivery')} the signer does not know yet", step)
     return fine(subject, text)
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from agent import users
 from agent.configuration.model import HttpPut, Hub
 from agent.delivery.budget import Limits
-from agent.delivery.progress import Parked, Progress, set_pin
+from agent.delivery.progress import Done, Parked, Progress, set_pin
 from agent.doctor.check import Check
 from agent.doctor.folders import check_folders, check_users
 from agent.doctor.hub_answer import judge_answer
@@ -528,6 +528,8 @@ def test_any_bytes_in_place_of_a_hubs_word_are_judged(body: bytes) -> None:
         (Progress(), "fine", "nothing was delivered yet"),
         (Progress(last_success="2027-01-15T07:00:00Z"), "fine", "last receipt 1 h ago"),
         (Progress(last_success="nonsense"), "fine", "nothing was delivered yet"),
+        (Progress(done={"b": Done(sha256="0a" * 32)}), "note", "of 1 delivery the signer does not know yet"),
+        (Progress(done={"b": Done(sha256="0a" * 32, told=True)}), "fine", "nothing was delivered yet"),
         (Progress(state="retry", failures=3, reason="silence"), "note", "3 failures: silence; next try in 0 s"),
         (Progress(state="held", reason="a token\x1b[2J"), "wrong", "held: a token\\x1b[2J"),
         (

@@ -124,3 +124,15 @@ def test_parts_of_other_users_are_told_where_the_configuration_is(
     options = argparse.Namespace(config=None, plan=None)
     words = list(_words(places(str(tmp_path)), options, separate=separate))
     assert ("/etc/evidenced/agent.toml" in words) == separate
+
+
+def test_the_uploader_may_tell_the_signer_what_was_delivered_and_the_signer_has_no_group_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pwd.getpwnam("nobody")
+    monkeypatch.setattr("agent.commands.run.pwd.getpwnam", lambda _name: own)
+    monkeypatch.setattr("agent.users.group_id", {"evidenced-record": 65531}.get)
+    words = list(_words(places(str(tmp_path)), argparse.Namespace(config=None, plan=None), separate=True))
+    groups = {each.partition("=")[0]: each.split(":")[-1].split(",") for each in words if each.count(":") == 2}
+    assert ("65531" in groups["upload"], "65531" in groups["sign"]) == (True, False)
+    assert words[words.index("--record-gid") + 1] == "65531"
