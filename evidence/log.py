@@ -266,6 +266,7 @@ class EvidenceStore:
             with self._journal.committing():
                 self._journal.continued(observation)
                 self._journal.record("gap", {"failures": spent.failures}, {}, observation, absence)
+            reserve.told(self._root)
         reserve.fill(self._root)
 
 

@@ -46,16 +46,25 @@ def spend(state: Folder, wall: str) -> bool:
     before = spent(state)
     now = Spent(since=wall, failures=1) if before is None else Spent(since=before.since, failures=before.failures + 1)
     try:
-        descriptor = state.open(NAME, os.O_WRONLY)
+        _note(state, restricted_json.encode(now))
     except FileNotFoundError:
         return False
+    return before is None
+
+
+def told(state: Folder) -> None:
+    """Forget what is signed now; the disk may still be too full to take the room again. Raises: OSError."""
+    _note(state, b"")
+
+
+def _note(state: Folder, text: bytes) -> None:
+    descriptor = state.open(NAME, os.O_WRONLY)
     try:
-        write_all(descriptor, restricted_json.encode(now).ljust(_LINE_BYTES - 1) + b"\n")
+        write_all(descriptor, text.ljust(_LINE_BYTES - 1) + b"\n")
         os.ftruncate(descriptor, _LINE_BYTES)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return before is None
 
 
 def spent(state: Folder) -> Spent | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evidence import dsse, sshsig, tree
+from evidence import dsse, reserve, sshsig, tree
 from evidence.errors import FormatError, LimitError, StateError
 from evidence.keys import PublicKey
 from evidence.log import EvidenceStore
@@ -218,3 +218,20 @@ def test_an_index_of_another_version_is_rebuilt_without_a_word(state: str) -> No
     with opened(state) as store:
         store.append_snapshot([table()], SEEN)
         assert store.events == []
+
+
+def test_entries_that_did_not_fit_are_told_once_also_while_the_disk_stays_too_full_for_the_reserve(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(state) as store:
+        store.append_snapshot([table("users", b'{"n":0}')], SEEN)
+        assert reserve.spend(store._root, "2026-01-01T00:00:00.000Z")
+        with monkeypatch.context() as full:
+            full.setattr(reserve, "fill", lambda _root: None)
+            for number in range(3):
+                store.append_snapshot([table("users", b'{"n":%d}' % number)], SEEN)
+        assert [each.kind for each in store.events].count("gap") == 1
+        assert reserve.spend(store._root, "2026-01-02T00:00:00.000Z")  # the next time is a time of its own
+        store.append_snapshot([table("users", b'{"n":7}')], SEEN)
+        assert [each.kind for each in store.events].count("gap") == 2
+        assert Path(state, "reserve").stat().st_size == reserve.SIZE_BYTES
