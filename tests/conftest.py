@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 BOOTED = tuple(Path(__file__).parent / each for each in ("booted", "packages"))
 """Tests that boot root trees: minutes, root and a mirror of Debian. `make test-booted` runs them."""
+
+# Under nohup, or as a job in the background, these are ignored, by every child too: tests that send them would wait.
+for _each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_each) == signal.SIG_IGN:
+        signal.signal(_each, signal.default_int_handler if _each == signal.SIGINT else signal.SIG_DFL)
 
 EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
