@@ -50,7 +50,7 @@ class Span(msgspec.Struct, frozen=True):
     first: dt.datetime
     """The first snapshot."""
     behind: dt.datetime
-    """The first instant after the last snapshot."""
+    """The first instant after the last entry: what people recorded since the last snapshot is evidence too."""
     tables: tuple[dt.datetime, ...]
     """When each table of each host was read for the first time, an attempt that failed aside."""
 
@@ -66,13 +66,17 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def span_of(reader: StoreReader) -> Span:
-    """Return what the snapshots of all logs span."""
+    """Return what all logs span, from the first snapshot on."""
     walls: list[str] = []
+    last = ""
     tables: dict[tuple[str, str], str] = {}
     for statement in (entry.statement for log in reader.logs() for entry in reader.entries(log.id)):
-        if not isinstance(statement, Snapshot):
+        if statement is None:
             continue
         wall = statement.predicate.clock.wall
+        last = max(last, wall)
+        if not isinstance(statement, Snapshot):
+            continue
         walls.append(wall)
         for each in statement.predicate.tables:
             if each.coverage != "failed":
@@ -80,7 +84,7 @@ def span_of(reader: StoreReader) -> Span:
                 tables[place] = min(wall, tables.get(place, wall))
     if not walls:
         raise CommandError("the log holds no snapshot yet; run: evidenced inventory")
-    return Span(_instant(min(walls)), _instant(max(walls)) + MILLISECOND, tuple(map(_instant, tables.values())))
+    return Span(_instant(min(walls)), _instant(last) + MILLISECOND, tuple(map(_instant, tables.values())))
 
 
 def shown_instant(instant: dt.datetime) -> str:

@@ -19,7 +19,7 @@ from evidence.reader import StoreReader
 
 EPILOG = """\
 Days are in UTC and both are included. Without --since and --until the pack covers the log from its first snapshot
-to its last. The pack holds the rows that were collected: see evidenced show-payload and docs/privacy.md before you
+to its last entry. The pack holds the rows that were collected: see evidenced show-payload and docs/privacy.md before you
 hand it out.
 
 exit codes: 0 written (what was pruned is left out), 2 wrong use, 3 not written, or what damage took is left out"""
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     with StoreReader(state_folder(options.state)) as reader:
         span = span_of(reader)
         if since is not None and until is None and since >= span.behind:
-            found = f"the log's last snapshot of {shown_instant(span.behind - MILLISECOND)}"
+            found = f"the log's last entry of {shown_instant(span.behind - MILLISECOND)}"
             raise CommandError(f"--since: expected a period with entries, found {found}", COULD_NOT_RUN)
         since, until = since or span.begin, until or span.behind
         if since >= until:

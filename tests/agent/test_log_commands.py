@@ -113,7 +113,7 @@ def test_equal_logs_and_options_give_equal_tar_streams(evidenced: Evidenced, sig
         (("--since", "2026-01-31T07:00:00+05:00Z"), 2, "--since: expected a day"),
         (("--until", "9999-12-31"), 2, "--until: expected a day"),
         (("--since", "2026-03-01", "--until", "2026-02-01"), 2, "found 2026-03-01T00:00:00Z to 2026-02-02T00:00:00Z"),
-        (("--since", "2099-01-01"), 3, "--since: expected a period with entries, found the log's last snapshot of 20"),
+        (("--since", "2099-01-01"), 3, "--since: expected a period with entries, found the log's last entry of 20"),
         (("--org", ""), 2, "--org"),
         (("--org", "acme\x1b[31m"), 2, "--org"),
     ],
@@ -150,6 +150,19 @@ def test_a_period_that_begins_before_the_log_is_exported_with_a_warning(
     since = warning.rpartition("--since ")[2]
     ran = evidenced("export", "--since", since, "-o", pack, "--overwrite", "--state", signed)
     assert (ran.code, ran.err) == (0, "")
+    assert evidenced("verify", pack).code == 0
+
+
+def test_what_was_recorded_since_the_last_snapshot_is_in_the_pack(
+    evidenced: Evidenced, signed: Path, tmp_path: Path
+) -> None:
+    record = ("record", "restore-test", "--field", "job=db", "--field", "result=ok", "--state", signed)
+    assert evidenced(*record).code == 0
+    pack = tmp_path / "pack.tar"
+    assert evidenced("export", "-o", pack, "--state", signed).code == 0
+    with tarfile.open(pack) as tar:
+        manifest = json.loads(tar.extractfile("manifest.json").read())  # type: ignore[union-attr]
+    assert manifest["counts"]["entries"] == manifest["logs"][0]["size"] == 3
     assert evidenced("verify", pack).code == 0
 
 
