@@ -6,6 +6,7 @@ its digest before anything is done with it.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import threading
@@ -22,6 +23,8 @@ from hub.problem import Problem, at_offset
 
 _META_LIMIT = 64 * 1024
 _ID_BYTES = 16
+REST_S = 60.0
+"""After this an upload may make room for another one of its log: an agent that is at it sends every few seconds."""
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,20 +53,36 @@ class Uploads:
         self._load()
 
     def begin(self, announced: Announced) -> str:
-        """Return the id of the upload of a digest, a new one or the one that was begun. Raises: Problem 429."""
+        """Return the id of the upload of a digest, a new one or the one that was begun. Raises: Problem 429.
+
+        Whoever has seen a checkpoint can begin uploads of its log: those that rest make room for one that is wanted.
+        """
         with self._lock:
             self._forget_old()
             same_log = {key: each for key, each in self._open.items() if each.log_id == announced.log_id}
             for key, each in same_log.items():
                 if each == announced:
                     return key
-            total = sum(each.length for each in same_log.values()) + announced.length
-            if len(same_log) >= self._limits.uploads_per_log or total > 2 * self._limits.max_batch:
-                raise Problem("too-many", "this log has other uploads open", headers={"Retry-After": "60"})
+            while self._are_too_many(same_log, announced):
+                rested = [key for key in same_log if key not in self._busy and self._rested_s(key) >= REST_S]
+                if not rested:
+                    raise Problem("too-many", "this log has other uploads open", headers={"Retry-After": "60"})
+                longest = max(rested, key=self._rested_s)
+                self._remove(longest)
+                del same_log[longest]
             key = secrets.token_hex(_ID_BYTES)
             self._folder.replace(f"{key}.json", msgspec.json.encode(announced))
             self._open[key] = announced
             return key
+
+    def _are_too_many(self, open_: dict[str, Announced], announced: Announced) -> bool:
+        total = sum(each.length for each in open_.values()) + announced.length
+        return len(open_) >= self._limits.uploads_per_log or total > 2 * self._limits.max_batch
+
+    def _rested_s(self, key: str) -> float:
+        """Return for how many seconds nothing came of an upload; for ever, if nothing of it is here."""
+        times = [facts.st_mtime for end in ("part", "json") if (facts := self._folder.facts(f"{key}.{end}"))]
+        return self._clock() - max(times) if times else math.inf
 
     def take(self, key: str) -> Announced:
         """Return an open upload, for one request alone until `release`. Raises: Problem 404, 409 `busy`."""
@@ -137,10 +156,8 @@ class Uploads:
         self._folder.remove(f"{key}.json")
 
     def _forget_old(self) -> None:
-        deadline = self._clock() - self._limits.upload_age_s
         for key in [each for each in self._open if each not in self._busy]:
-            times = [facts.st_mtime for end in ("part", "json") if (facts := self._folder.facts(f"{key}.{end}"))]
-            if not times or max(times) < deadline:
+            if self._rested_s(key) > self._limits.upload_age_s:
                 self._remove(key)
 
     def _load(self) -> None:
