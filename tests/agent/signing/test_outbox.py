@@ -73,12 +73,12 @@ class Made:
     def kept(self) -> progress_file.Progress:
         return progress_file.load(self.where.state)
 
-    def cosigned(self, key: PrivateKey = HUB, name: str = "hub.example") -> bytes:
+    def cosigned(self, key: PrivateKey = HUB, name: str = "hub.example", at: int = 1_800_000_000) -> bytes:
         """Return the note that a hub answers with."""
         with StoreReader(self.where.state) as reader:
             log = reader.logs()[-1]
             found = note.parse(reader.checkpoint(log.id))
-        return found.with_line(note.cosign(found.text, name, key, 1_800_000_000)).encode()
+        return found.with_line(note.cosign(found.text, name, key, at)).encode()
 
 
 @pytest.fixture
@@ -406,6 +406,25 @@ def test_rows_past_their_days_are_removed_once_a_day_without_being_asked_for(mad
     assert entries(made.where.state).count("pruned") == 0  # not while somebody waits
     service.pause(time.monotonic())
     assert entries(made.where.state).count("pruned") == 1
+
+
+@pytest.mark.parametrize(("ahead_days", "pruned"), [(0.5, 1), (2, 0)])
+def test_where_the_kernel_cannot_be_asked_a_hub_that_cosigned_lately_vouches_for_the_clock(
+    made: Made, ahead_days: float, pruned: int
+) -> None:
+    keep = NOTHING.keep_days * 86_400
+    made.policy = replace(BOTH, prune_every_s=NOTHING.prune_every_s)
+    for rows in (1, 2):  # made now, which by the hub's clock and ours is long ago
+        made.snapshots(rows)
+    made.wall = time.time() + keep + 86_400
+    made.outbox.write()
+    said = made.cosigned(at=int(made.wall))
+    made.outbox.delivered("hub", made.names[-1], said, None)
+    service = Service(made.clerk, made.outbox, disciplined=lambda: None)
+    made.wall += ahead_days * 86_400
+    service.act(Request(SCHEDULED, (collection(2),)), 0)
+    service.pause(time.monotonic())
+    assert entries(made.where.state).count("pruned") == pruned
 
 
 @pytest.mark.parametrize(
