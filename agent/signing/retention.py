@@ -19,9 +19,9 @@ class Retention:
     """Removes once in a while what the configuration keeps no longer.
 
     Only while somebody vouches for the clock, since one that jumped ahead would age every row at once: the kernel's
-    time source or, where the signer cannot ask, a hub that cosigned within a day of it. And only by a configuration without
-    a problem, since days that nobody could read are not the default's: what is kept too long can be removed later,
-    what was removed cannot be had back.
+    time source or, where the signer cannot ask, a hub that cosigned within a day of it. And only by a configuration
+    without a problem, since days that nobody could read are not the default's: what is kept too long can be removed
+    later, what was removed cannot be had back.
     """
 
     def __init__(self, clerk: Clerk, outbox: Outbox, *, disciplined: Callable[[], bool | None] = synchronised) -> None:
