@@ -102,7 +102,8 @@ class Retention(Section, frozen=True):
         int,
         setting(
             forms.span(HOUR, 31 * DAY),
-            "how often rows past their days are removed; none are while nobody vouches for the clock (its time source, or a hub that cosigned within a day)",
+            "how often rows past their days are removed; none are while nobody vouches for the clock (its time source, "
+            "or a hub that cosigned within a day)",
         ),
     ] = DAY
 

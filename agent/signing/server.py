@@ -26,6 +26,8 @@ RECORDERS = 4
 """Connections of those who may record only: they never take the place of the collector."""
 IN_FLIGHT_BYTES = 112 << 20
 """Of all requests that are not whole yet, together."""
+DEAF_S = 1.0
+"""After a connection could not be taken, the next try: poll(2) would say at once that it still waits."""
 IDLE_EXIT_S = 20.0
 LEAVE_S = 2.0
 """How long peers may take to fetch their last answers once we were told to end."""
@@ -55,6 +57,7 @@ class Server:
         self._waiting: deque[Session] = deque()
         self._poller = select.poll()
         self._listening = False
+        self._deaf_until = 0.0
         self._stopped = False
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poller.register(self._wake, select.POLLIN)
@@ -112,13 +115,15 @@ class Server:
         if self._waiting:
             return 0.0
         until = [each.deadline for each in self._sessions.values()]
+        if self._deaf_until > now:
+            until.append(self._deaf_until)
         until.append(idle_since + self._idle_s if again is None else again)
         if tick_s is not None:
             until.append(now + tick_s)
         return max(0.0, min(until) - now)
 
     def _poll(self, seconds: float) -> None:
-        self._listen(len(self._sessions) < CONNECTIONS)
+        self._listen(len(self._sessions) < CONNECTIONS and time.monotonic() >= self._deaf_until)
         for descriptor, each in self._sessions.items():
             wanted = (select.POLLIN if each.receives else 0) | (select.POLLOUT if each.sends else 0)
             self._poller.modify(descriptor, wanted)
@@ -142,7 +147,10 @@ class Server:
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # it went away again, or there are no descriptors: the next one may fare better
+        except BlockingIOError:  # it went away again
+            return
+        except OSError:  # no descriptors, no memory: whoever waits stays in the queue
+            self._deaf_until = time.monotonic() + DEAF_S
             return
         try:
             peer = peer_of(connection)
