@@ -19,8 +19,8 @@ from evidence.reader import StoreReader
 
 EPILOG = """\
 Days are in UTC and both are included. Without --since and --until the pack covers the log from its first snapshot
-to its last entry. The pack holds the rows that were collected: see evidenced show-payload and docs/privacy.md before you
-hand it out.
+to its last entry. The pack holds the rows that were collected: see evidenced show-payload and docs/privacy.md before
+you hand it out.
 
 exit codes: 0 written (what was pruned is left out), 2 wrong use, 3 not written, or what damage took is left out"""
 
