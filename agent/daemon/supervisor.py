@@ -34,8 +34,6 @@ REARM_S = 20.0
 """After the clock was set, it is not asked again for so long: some set it every second."""
 STATUS_S = 0.5
 """The status file is written no more often."""
-WRITTEN_S = 8.0
-"""After a run was signed, its delivery: the signer waits five seconds for what comes with it, then writes a batch."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -183,7 +181,7 @@ class Supervisor:
             self.runs.schedule.changed(found, now)
             self._note_watches(now)
         if self.runs.plan.upload:
-            self.parts.deliver(now + WRITTEN_S)
+            self.parts.deliver(now)  # the run has seen to it that the batch is written
 
     def _remember(self) -> None:
         """Read later what was read not long ago, unless its changes since then went unnoticed."""
