@@ -167,7 +167,7 @@ class Parts:
                 broke_off = max(broke_off, part.not_before)
         if child.order.purpose == UPLOAD:
             wait = {0: NEVER, LATER: now + wait_said(bytes(child.held))}
-            self.deliver_at = wait.get(code, broke_off)
+            self.deliver(wait.get(code, broke_off))  # or sooner: what was signed meanwhile may have come too late
         if code not in (0, LATER):
             say(f"{child.order.purpose}: expected exit code 0, found {code}; it is started again when it is needed")
 

@@ -15,6 +15,7 @@ from agent.daemon import hints, supervisor
 from tests.agent.daemon.conftest import Daemon, until
 from tests.agent.daemon.starting_children import gone
 
+LONG_S = 4
 FULL = "some avg10=99.00 avg60=0.00 avg300=0.00 total=0\n"
 
 
@@ -204,6 +205,19 @@ def test_delivery_follows_a_signed_run_and_is_tried_again_when_the_uploader_says
     until(lambda: len(daemon.journal("_upload")) >= 2)
     times = [each["at"] for each in daemon.journal("_upload")]
     assert 0.9 <= times[1] - times[0] <= 3
+
+
+def test_what_is_signed_while_an_attempt_is_on_its_way_is_delivered_by_the_next(daemon: Daemon) -> None:
+    daemon.write_plan(upload=1)
+    daemon.script("_upload", f"import time\ntime.sleep({LONG_S})")
+    daemon.start()
+    until(lambda: len(daemon.journal("_upload")) == 1)
+    signed = len(daemon.journal("_collect"))
+    daemon.signal(signal.SIGUSR1)  # reads everything now
+    until(lambda: len(daemon.journal("_collect")) > signed)
+    until(lambda: len(daemon.journal("_upload")) == 2)
+    first, second = [each["at"] for each in daemon.journal("_upload")]
+    assert LONG_S <= second - first < LONG_S + 3
 
 
 def test_an_attempt_to_deliver_that_was_killed_is_made_again_in_seconds(daemon: Daemon) -> None:
