@@ -1030,7 +1030,6 @@ def key_text(form: str, log: Log) -> bytes:
     frame = {"pem": (b"-----BEGIN PUBLIC KEY-----\n", b"\n-----END PUBLIC KEY-----\n"), "vkey": (name, b"\n")}
     start, end = map(re.escape, frame.get(form, (b"ssh-ed25519 ", b"")))
     return start + re.escape(text) + (end or rb"( [ -~]*)?\n")
-
 def check_signature(key: Key, message: bytes, signature: dict[str, str], where: str) -> None:
     """Check one signature of an envelope; its key id is only a hint, but must be the right one."""
     need(signature["keyid"] == key.fingerprint, ENTRIES, where, f"key id {key.fingerprint}", signature["keyid"])
@@ -1059,7 +1058,6 @@ def type_of(value: Any) -> int:
             return EMPTY if not kinds else TEXTS if TEXT in kinds else MOMENTS
         return INTEGERS if kinds == {INTEGER} else BOOLEANS if kinds == {BOOLEAN} else 0
     return NULL if value is None else BOOLEAN if kind is bool else INTEGER if kind is int else 0
-
 def lines(chunks: Iterable[bytes], limit: int, check: int, where: str) -> Iterator[bytes]:
     """Yield lines without their newline; none may be too long, nor the last without newline."""
     rest = b""
@@ -1337,7 +1335,6 @@ def forget(inner: Report, held: int) -> int:
     if held > HELD_MAX:
         raise UnusableError("expected a fleet pack that fits into memory, found more; take the host packs out")
     return held
-
 @contextlib.contextmanager
 def noted(report: Report) -> Iterator[None]:
     """Write down what is wrong with a pack; nothing is raised for it."""
