@@ -27,8 +27,6 @@ from tests.hub.running import ROOT
 
 WITHIN_S = 30.0
 """O2: everything runs again by itself within this."""
-QUIET_S = 15
-"""Between two signs of life while the schedule rests."""
 DIGEST = "0a" * 32
 PROGRAM = (sys.executable, "-m", "agent")
 
@@ -67,6 +65,11 @@ class System:
         return self.folder / "agent.toml"
 
     @property
+    def watched(self) -> Path:
+        """Return a file whose change makes a table due."""
+        return self.folder / "watched"
+
+    @property
     def places(self) -> Places:
         return places(str(self.state))
 
@@ -75,12 +78,13 @@ class System:
         """Return where all parts say what they have to say."""
         return self.folder / "stderr"
 
-    def plan(self, *lines: str, digest: str = DIGEST, heartbeat: int = 3600) -> None:
+    def plan(self, *lines: str, digest: str = DIGEST) -> None:
         """Write a plan; without lines two small tables are read every few seconds."""
         usual = ("table\tusers\t3\t1\tfile", "table\tgroups\t5\t1\tfile")
-        head = f"config\t{digest}\nheartbeat\t{heartbeat}\njitter\t0\npressure\t0\t0\t0\npause_limit\t0\nupload\t1\n"
+        watch = f"watch\t{self.watched}\tusers"
+        head = f"config\t{digest}\nheartbeat\t3600\njitter\t0\npressure\t0\t0\t0\npause_limit\t0\nupload\t1\n"
         new = self.folder / "plan.new"
-        new.write_text(head + "".join(f"{line}\n" for line in lines or usual))
+        new.write_text(head + "".join(f"{line}\n" for line in (*(lines or usual), watch)))
         new.rename(self.folder / "plan")
 
     def sink(self, kind: str, **settings: str) -> None:
@@ -137,10 +141,14 @@ class System:
         return found
 
     def rest(self) -> None:
-        """Have the tables read seldom from now on; a sign of life comes every few seconds all the same."""
-        self.plan("table\tusers\t3600\t1\tfile", "table\tgroups\t3600\t1\tfile", digest="0b" * 32, heartbeat=QUIET_S)
+        """Have the tables read once an hour from now on, or when something changes."""
+        self.plan("table\tusers\t3600\t1\tfile", "table\tgroups\t3600\t1\tfile", digest="0b" * 32)
         until(lambda: self.is_up, what="the supervisor")
         self.signal("supervisor", signal.SIGHUP)
+
+    def change(self) -> None:
+        """Change what is watched: it is read, signed, written into a batch and delivered within seconds."""
+        self.watched.write_text(str(time.monotonic()))
 
     def signal(self, part: str, number: int) -> list[int]:
         """Send a signal to each process of a part, and return which those were."""
@@ -268,7 +276,9 @@ class Wire:
                 return
             self._open.add(near)
             if self._cut:
-                if not self.silent:
+                if self.silent:
+                    threading.Thread(target=self._swallow, args=(near,), daemon=True).start()
+                else:
                     self._end(near)
                 continue
             try:
@@ -286,6 +296,12 @@ class Wire:
                 target.sendall(data)
         self._end(source)
         self._end(target)
+
+    def _swallow(self, one: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while one.recv(65536):
+                pass
+        self._end(one)
 
     def _end(self, one: socket.socket) -> None:
         self._open.discard(one)
