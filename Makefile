@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2
 DIST ?= dist
 PYTHONS ?= 3.10 3.11 3.12 3.13
 
-.PHONY: help inventory test lint format docs bench fuzz packages verify-release one-shot test-tools test-pythons test-wheel test-booted test-user lock clean
+.PHONY: help inventory test lint format docs bench fuzz packages verify-release one-shot test-tools test-pythons test-wheel test-booted test-faults test-user lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ one-shot: $(BIN)/.run ## one executable file that makes a pack of a host without
 
 test-booted: $(BIN)/.dev ## install and run the service in booted Debian trees (root; makes the trees at first)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/booted tests/packages
+
+test-faults: $(BIN)/.dev ## break a whole running system: kills, full disks, clones, cut networks (root; quiet machine, minutes)
+	$(BIN)/python -m pytest -n 0 tests/faults
 
 test-user: ## everything again from a fresh clone as an ordinary user (run as root)
 	packaging/test-user

@@ -25,8 +25,8 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-BOOTED = tuple(Path(__file__).parent / each for each in ("booted", "packages"))
-"""Tests that boot root trees: minutes, root and a mirror of Debian. `make test-booted` runs them."""
+APART = tuple(Path(__file__).parent / each for each in ("booted", "packages", "faults"))
+"""Runs of their own: `make test-booted` boots root trees, `make test-faults` breaks a whole running system."""
 
 # Under nohup, or as a job in the background, these are ignored, by every child too: tests that send them would wait.
 for _each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -51,9 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what boots root trees unless it is asked for by name."""
+    """Leave out what has a run of its own unless it is asked for by name."""
     asked = [Path(each.partition("::")[0]).resolve() for each in config.args]
-    for folder in BOOTED:
+    for folder in APART:
         if collection_path == folder:
             return None if any(each == folder or folder in each.parents for each in asked) else True
     return None
