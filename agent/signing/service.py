@@ -22,6 +22,8 @@ from collectors.catalogue import all_tables
 from collectors.contract import Table
 from evidence.errors import EvidenceError
 
+GIVE_BACK_S = 2.0
+"""After the last request the state is kept open for so long: often another one follows."""
 RETRY_S = 60.0
 """After the outbox could not be written, such as on a full disk."""
 LINE_LIMIT = 1000
@@ -49,6 +51,7 @@ class Service:
         self._retention = Retention(clerk, outbox, disciplined=disciplined)
         self._looks = False
         self._due: float | None = None
+        self._acted = 0.0
 
     @cached_property
     def _all_tables(self) -> dict[str, Table]:
@@ -70,6 +73,7 @@ class Service:
             answer = Failed(kind="StateError", where=self._clerk.state, expected="a state", found=found, step="")
         if isinstance(answer, Signed):
             self._signed(request.question)
+        self._acted = time.monotonic()
         return told(answer, self._clerk)
 
     def pause(self, now: float) -> float | None:
@@ -82,7 +86,18 @@ class Service:
                 _tell(error)
         if self._due is not None and now >= self._due:
             self._due = self._written(now)
-        return None if self._due is None or self._due - now > IDLE_EXIT_S else self._due
+        if self._due is not None and self._due - now <= IDLE_EXIT_S:
+            return self._due
+        return self._given_back(now)
+
+    def _given_back(self, now: float) -> float | None:
+        """Give the state back once nobody has asked for a moment, and return when that is: others write to it, too."""
+        if not self._clerk.busy:
+            return None
+        if now < self._acted + GIVE_BACK_S:
+            return self._acted + GIVE_BACK_S
+        self._clerk.close()
+        return None
 
     def finish(self) -> None:
         """Write what would have been written in a moment."""

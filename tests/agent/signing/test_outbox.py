@@ -21,7 +21,7 @@ from agent.signing.desk import Desk
 from agent.signing.outbox import COALESCE_S, SPACING_S, Outbox
 from agent.signing.policy import NOTHING, UNKNOWN, Policy, SinkPolicy, config_of, policy_of
 from agent.signing.protocol import Event, Question, Signed, Snapshot
-from agent.signing.service import Service
+from agent.signing.service import GIVE_BACK_S, Service
 from agent.signing.session import Request
 from evidence import note
 from evidence.batch_form import Place, place_of
@@ -341,7 +341,7 @@ def test_what_the_schedule_brings_is_written_after_the_service_was_asked_and_not
     assert (made.names, service.pause(due)) == ([], None)
     assert made.spans == [(0, 2)]
     service.act(Request(scheduled, (collection(2),)), 0)
-    assert service.pause(now) is None  # too far away to wait for
+    assert service.pause(time.monotonic() + GIVE_BACK_S) is None  # too far away to wait for
     service.finish()
     assert made.spans == [(0, 2)]
     service.act(Request(Event(kind="agent-stopped", fields={}, details={}, labels={})), 0)
@@ -406,6 +406,20 @@ def test_rows_past_their_days_are_removed_once_a_day_without_being_asked_for(mad
     assert entries(made.where.state).count("pruned") == 0  # not while somebody waits
     service.pause(time.monotonic())
     assert entries(made.where.state).count("pruned") == 1
+
+
+def test_while_nobody_asks_the_state_is_open_to_other_writers(made: Made) -> None:
+    made.policy = NOTHING
+    service = Service(made.clerk, made.outbox)
+    service.act(Request(SCHEDULED, (collection(1),)), 0)
+    asked = time.monotonic()
+    again = service.pause(asked)
+    assert again is not None
+    assert again - asked <= GIVE_BACK_S
+    open_then, never = made.clerk.busy, service.pause(again)
+    assert (open_then, never, made.clerk.busy) == (True, None, False)
+    service.act(Request(SCHEDULED, (collection(2),)), 0)
+    assert entries(made.where.state).count("snapshot") == 2
 
 
 @pytest.mark.parametrize(("ahead_days", "pruned"), [(0.5, 1), (2, 0)])
