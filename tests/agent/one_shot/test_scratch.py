@@ -52,15 +52,17 @@ def test_it_is_gone_after_a_kill_of_the_process_and_its_whole_group(folder: Path
 
 
 def test_it_is_gone_when_its_guard_was_killed(folder: Path) -> None:
+    others = children()
     with scratch():
-        [guard] = children()
+        [guard] = children() - others
         os.kill(guard, signal.SIGKILL)
     assert not list(folder.iterdir())
 
 
 def test_signals_that_end_the_process_do_not_end_its_guard(folder: Path) -> None:
+    others = children()
     with scratch():
-        [guard] = children()
+        [guard] = children() - others
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(guard, each)
         assert list(folder.iterdir())
@@ -75,6 +77,6 @@ def test_where_no_folder_can_be_made_none_is_given(folder: Path, monkeypatch: py
         tempfile.mkdtemp()
 
 
-def children() -> list[int]:
-    """Return the children of this process that run."""
-    return [int(each) for each in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+def children() -> set[int]:
+    """Return the children of this process; other tests may have left some."""
+    return {int(each) for each in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
