@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 
 from agent.daemon.children import Child, Order
 from agent.daemon.family import Family
@@ -33,6 +34,7 @@ AGAIN_S = 900.0
 """When delivery is tried again if nobody says when."""
 AGAIN_LIMIT_S = 3600.0
 _WAIT_DIGITS = 8
+_CREDENTIALS_BYTES, _PID_BYTES = 12, 4  # struct ucred: pid, uid, gid
 
 
 class Part:
@@ -85,7 +87,7 @@ class Parts:
     """Both, and when something is to be delivered."""
 
     def __init__(self, settings: Settings, family: Family, waiting: Waiting) -> None:
-        self.under_systemd = answers(os.path.join(settings.run, f"{SIGN}.sock"))
+        self.under_systemd = answers(os.path.join(settings.run, f"{SIGN}.sock"), made_by=os.getppid())
         self.members: list[Part] = []
         self.deliver_at = NEVER
         self._settings = settings
@@ -179,8 +181,12 @@ def wait_said(data: bytes) -> float:
     return min(max(float(text), 1.0), AGAIN_LIMIT_S) if good else AGAIN_S
 
 
-def answers(path: str) -> bool:
-    """Return whether somebody listens at a socket; to connect is also how a part is woken."""
+def answers(path: str, made_by: int | None = None) -> bool:
+    """Return whether somebody listens at a socket; to connect is also how a part is woken.
+
+    `made_by`: only if this process made it. Whoever starts us under systemd has made the sockets, too; others may be of
+    a supervisor that was killed, whose signer still has its own: SO_PEERCRED in unix(7) names who called listen(2).
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as one:
         try:
             one.connect(path)
@@ -188,4 +194,5 @@ def answers(path: str) -> bool:
             return True
         except OSError:
             return False
-    return True
+        maker = one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS_BYTES)[:_PID_BYTES]
+    return made_by in (None, int.from_bytes(maker, sys.byteorder))

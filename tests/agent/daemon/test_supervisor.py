@@ -295,6 +295,22 @@ def test_a_second_supervisor_ends_with_an_error(daemon: Daemon, tmp_path: Path) 
     assert os.path.exists(f"{daemon.folder}/run/sign.sock")
 
 
+def test_a_signer_that_outlived_its_supervisor_is_not_taken_for_one_of_systemd(daemon: Daemon) -> None:
+    daemon.write_plan(upload=1)
+    daemon.script("_sign", "import time\ntime.sleep(60)")
+    daemon.start()
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(f"{daemon.folder}/run/sign.sock")
+        until(lambda: len(daemon.journal("_sign")) == 1)
+    until(lambda: len(daemon.journal("_upload")) >= 1)
+    daemon.process.kill()
+    daemon.process.wait()
+    before = len(daemon.journal("_upload"))
+    daemon.start(hurry=False)
+    until(lambda: len(daemon.journal("_upload")) > before)
+    assert daemon.status().parts == "own"
+
+
 def test_after_it_was_killed_it_starts_again_over_what_was_left(daemon: Daemon) -> None:
     daemon.script("_collect", "import time\nif 'sweeps' in str(words): time.sleep(60)")
     daemon.write_plan("table\tusers\t3600\t1\tfile", "table\tsweeps\t7200\t1\tsweep")
