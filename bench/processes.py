@@ -55,13 +55,14 @@ def idle(pids: Iterable[int]) -> Idle:
 
 
 def memory_kib(pids: Iterable[int]) -> tuple[int, int]:
-    """Return RSS and PSS, summed: PSS counts what is shared with others by its share."""
+    """Return RSS and PSS of those that live, summed: PSS counts what is shared with others by its share."""
     sums = {"Rss:": 0, "Pss:": 0}
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            name, *rest = line.split()
-            if name in sums:
-                sums[name] += int(rest[0])
+        with suppress(*_GONE):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                name, *rest = line.split()
+                if name in sums:
+                    sums[name] += int(rest[0])
     return sums["Rss:"], sums["Pss:"]
 
 

@@ -155,6 +155,9 @@ class TestProcesses:
         rss, pss = processes.memory_kib(processes.tree(sleeping()))
         assert rss >= pss > 0
 
+    def test_what_ended_meanwhile_takes_no_memory(self) -> None:
+        assert processes.memory_kib([1 << 22]) == (0, 0)
+
     def test_what_children_wrote_is_counted(self, sleeping: Callable[[], int]) -> None:
         assert processes.spent(sleeping()).written_bytes >= 0
 
