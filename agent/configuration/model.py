@@ -46,7 +46,9 @@ class Schedule(Section, frozen=True):
     minimum_distance: Annotated[
         int,
         setting(
-            forms.span(1, HOUR), "least time between the beginnings of two readings of one table, whatever changes"
+            forms.span(1, HOUR),
+            "least time between the beginnings of two readings of one table, whatever changes; "
+            "changes that do not end are read every 45 s after the first thirty times",
         ),
     ] = 5
     pause_limit: Annotated[

@@ -14,6 +14,9 @@ QUIET_S = 1.5
 """After the last change of a burst, its reading."""
 STORM_S = 45.0
 """After the first change of a burst, its reading at the latest."""
+AT_ONCE_S = 30 * STORM_S
+"""What a table may be ahead with readings because of changes, each of which counts as STORM_S: thirty of them are read
+within seconds, and of changes that never end, such as a user can make in his own home, one in STORM_S."""
 RETRY_S = 5.0
 """After a run that signed nothing, the next try; twice as long each time."""
 RETRY_LIMIT_S = 900.0
@@ -28,7 +31,7 @@ NEVER = float("inf")
 class TableTimes:
     """One table: when it was read last, and when it is wanted again."""
 
-    __slots__ = ("alone", "burst_began", "burst_last", "due", "failures", "plan", "running", "started")
+    __slots__ = ("ahead", "alone", "burst_began", "burst_last", "due", "failures", "plan", "running", "started")
 
     def __init__(self, plan: PlannedTable, due: float) -> None:
         self.plan = plan
@@ -36,6 +39,8 @@ class TableTimes:
         self.started: float | None = None
         self.burst_began: float | None = None
         self.burst_last = 0.0
+        self.ahead = 0.0
+        """Until when the readings that changes brought would have taken at one in STORM_S."""
         self.failures = 0
         self.running = False
         self.alone = False
@@ -45,7 +50,7 @@ class TableTimes:
         """Return when the burst of changes that goes on wants a reading."""
         if self.burst_began is None:
             return NEVER
-        return min(self.burst_last + QUIET_S, self.burst_began + STORM_S)
+        return max(min(self.burst_last + QUIET_S, self.burst_began + STORM_S), self.ahead - AT_ONCE_S)
 
     def start_at(self, *, changed: bool = False) -> float:
         """Return when the next reading may begin, as things stand; or only one that a change asks for."""
@@ -92,7 +97,7 @@ class Schedule:
             table = self.tables.get(name)
             if table is None:
                 continue
-            for field in ("started", "burst_began", "burst_last", "failures", "running", "alone"):
+            for field in ("started", "burst_began", "burst_last", "ahead", "failures", "running", "alone"):
                 setattr(table, field, getattr(old, field))
             table.due = old.due
             if old.started is not None:
@@ -142,6 +147,8 @@ class Schedule:
         for table in self._named(names):
             table.running = True
             table.started = now
+            if table.burst_began is not None:
+                table.ahead = max(table.ahead, now) + STORM_S
             table.burst_began = None
             table.due = now + table.plan.interval_s + share * min(self._jitter_s, table.plan.interval_s / 4)
 

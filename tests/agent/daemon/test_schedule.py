@@ -98,6 +98,36 @@ def test_a_storm_is_read_before_it_ends_and_in_few_runs() -> None:
     assert all(later - sooner <= STORM_S + 0.1 for sooner, later in itertools.pairwise(runs))
 
 
+def test_changes_that_never_end_are_read_at_once_for_a_while_and_then_at_the_pace_of_a_storm() -> None:
+    schedule = scheduled(table("users", 86400 * 2))
+    read(schedule, FIRST_S)
+    starts, moment = [], 1000.0
+    while moment < 1000 + 86400:  # a user who writes his authorized_keys every ten seconds, for a day
+        schedule.changed(("users",), moment)
+        while (start := schedule.next_time()) < moment + 10:
+            starts.append(start)
+            read(schedule, start, took_s=0.5)
+        moment += 10
+    assert [start - 1000 for start in starts[:30]] == pytest.approx([10 * each + QUIET_S for each in range(30)])
+    assert 86400 / STORM_S <= len(starts) <= 86400 / STORM_S + 31
+    assert max(later - sooner for sooner, later in itertools.pairwise(starts)) <= STORM_S + 10
+
+
+def test_quiet_earns_readings_at_once_again() -> None:
+    schedule = scheduled(table("users", 86400))
+    moment = 100.0
+    while schedule.next_time(changed=True) in (NEVER, moment - 10 + QUIET_S):
+        if schedule.next_time(changed=True) < moment:
+            read(schedule, schedule.next_time())
+        schedule.changed(("users",), moment)
+        moment += 10
+    late = schedule.next_time()
+    assert moment < late <= moment + STORM_S
+    read(schedule, late)
+    schedule.changed(("users",), 3000)
+    assert schedule.next_time() == 3000 + QUIET_S
+
+
 def test_a_change_while_a_table_is_read_makes_one_more_run() -> None:
     schedule = scheduled()
     run = schedule.take("file", 10)
