@@ -33,6 +33,15 @@ def commands(page: str) -> list[str]:
     return [shlex.join(shlex.split(line, comments=True)) for line in lines if line.strip()]
 
 
+def test_each_program_that_is_installed_for_tests_has_its_reason() -> None:
+    script = (TOP / "packaging/test-tools").read_text("utf-8").replace("\\\n", "")
+    installed = re.findall(r"--no-install-recommends\s+(.*?) >/dev/null", script)[0].split()
+    rows = re.findall(
+        r"^\| ([a-z0-9, -]+) \|", (TOP / "docs/decisions/0003-oracles.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert set(installed) - {each for row in rows for each in row.split(", ")} == set()
+
+
 def test_generated_pages_are_up_to_date() -> None:
     assert [path.name for path in generate.stale()] == [], "run: make docs"
 
