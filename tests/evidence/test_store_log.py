@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import sqlite3
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from evidence import dsse, reserve, sshsig, tree
-from evidence.errors import FormatError, LimitError, StateError
+from evidence.errors import CommitError, FormatError, LimitError, StateError
 from evidence.keys import PublicKey
 from evidence.log import EvidenceStore
 from evidence.predicates import Event, Snapshot
@@ -78,6 +80,34 @@ def test_a_clock_that_jumps_changes_no_order(state: str) -> None:
     with reading(state) as reader:
         walls = [each.wall for each in reader.entries(reader.logs()[0].id)]
     assert walls == sorted(walls, key=str, reverse=True)
+
+
+def test_what_follows_a_failed_sync_goes_into_another_file(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed fsync(2) the kernel may forget what it could not write and say yes to the next one."""
+    really_sync = os.fsync
+    refused: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if not refused and os.path.basename(os.path.dirname(path)) == "segments":
+            refused.append(path)
+            raise OSError(errno.EIO, "Input/output error")
+        really_sync(descriptor)
+
+    with opened(state) as store:
+        before = store.append_snapshot([table()], SEEN)
+        monkeypatch.setattr(os, "fsync", sync)
+        with pytest.raises(CommitError):
+            store.append_snapshot([table()], SEEN)
+        (doubtful,) = Path(state).glob("logs/*/segments/*")
+        left = doubtful.read_bytes()
+        store.append_snapshot([table()], SEEN)
+    assert refused == [str(doubtful)]
+    assert doubtful.read_bytes() == left
+    others = b"".join(each.read_bytes() for each in Path(state).glob("logs/*/segments/*") if each != doubtful)
+    with reading(state) as reader:
+        found = [each.envelope for each in reader.entries(reader.logs()[0].id)]
+    assert [each is not None and each in others for each in found] == [False] * (before.sequence + 1) + [True] * 2
 
 
 def test_segments_are_closed_at_their_size_and_read_as_one_log(state: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 import time
@@ -105,6 +106,17 @@ def test_an_answer_that_is_none_ends_in_time_with_our_error(script: Script, erro
         with pytest.raises(error):
             to.exchange("GET", "/")
         assert time.monotonic() - began < 1.5
+
+
+def test_the_limits_that_the_page_names_are_those_in_force() -> None:
+    page = (ROOT / "docs/delivery.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| (to connect|silence|one exchange|an answer) \| (.*) \|$", page, re.MULTILINE))
+    limits = Limits()
+    assert re.findall(r"\b([0-9]+) s\b", rows["to connect"]) == [f"{limits.connect_s:g}", f"{limits.connect_all_s:g}"]
+    assert rows["silence"] == f"{limits.read_s:g} s"
+    assert rows["one exchange"].startswith(f"{limits.total_s:g} s ")
+    assert rows["an answer"].startswith(f"{limits.answer_bytes >> 10} KiB, ")
+    assert rows["an answer"].endswith(f", {limits.head_bytes >> 10} KiB of headers")
 
 
 def test_an_answer_of_the_limit_itself_is_taken() -> None:

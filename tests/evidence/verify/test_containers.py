@@ -6,6 +6,8 @@ import gzip
 import io
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -308,6 +310,25 @@ def test_a_bomb_is_refused_within_its_bounds(auditor: Auditor, compress: bool) -
     data = story.tar(members)
     verdict = auditor.ask(gzip.compress(data) if compress else data)
     assert verdict.code == 1
+
+
+WITHIN_128_MIB = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (128 << 20, 128 << 20))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize(("bomb", "code"), [(False, 0), (True, 1)])
+def test_a_verdict_takes_no_more_than_128_mib_of_memory(auditor: Auditor, bomb: bool, code: int) -> None:
+    story = forge.small()
+    members = story.members()
+    if bomb:
+        members["blobs/00"] = forge.record(bytes(200 * 1024 * 1024), length=10)
+    path = auditor.file(gzip.compress(story.tar(members), 1))
+    command = [sys.executable, "-I", "-S", "-c", WITHIN_128_MIB, verify.__file__, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, ""), done.stdout
 
 
 def test_a_pack_larger_than_all_limits_is_stopped_at_the_header(
