@@ -14,9 +14,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from evidence.predicates import Event
+from evidence.reader import StoreReader
 from tests.evidence.faults.injection import adopt
 from tests.faults.oracles import (
     assert_bounded,
@@ -247,7 +250,17 @@ def test_s6_a_state_from_an_old_image_goes_on_in_a_new_epoch_that_names_what_the
         assert_delivered(system, hub, beside=known)
         assert leaves_at(hub)[log_id] == known[log_id]  # never a fork
         assert kinds_of(system.state)["log-opened"] == 2
+        event = opening(system)
+        assert (event["why"], event["previous"]["size"]) == ("restored", len(known[log_id]) // 32)
         assert_kept(system)
+
+
+def opening(system: System) -> dict[str, Any]:
+    """Return what the first entry of the newest log says."""
+    with StoreReader(str(system.state)) as reader:
+        said = reader.entry(reader.logs()[-1].id, 0).statement
+    assert isinstance(said, Event)
+    return said.predicate.event
 
 
 @pytest.mark.slow
@@ -269,6 +282,8 @@ def test_s7_a_clone_makes_a_key_of_its_own_and_names_the_log_it_came_from(
         with running(clone):
             mine, theirs = connected.recorded(), clone.recorded()
             assert mine.origin.split("/")[1] != theirs.origin.split("/")[1]  # the key's fingerprint
+            event = opening(clone)
+            assert (event["why"], event["previous"]["origin"]) == ("cloned", mine.origin)
             assert connected.stop() == 0
             assert_delivered(clone, hub, beside=logs_of_others(hub, clone))
             assert clone.stop() == 0
