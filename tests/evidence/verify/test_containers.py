@@ -314,7 +314,7 @@ def test_a_bomb_is_refused_within_its_bounds(auditor: Auditor, compress: bool) -
 
 WITHIN_128_MIB = """
 import os, resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (128 << 20, 128 << 20))
+resource.setrlimit(resource.RLIMIT_DATA, (128 << 20, 128 << 20))
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
