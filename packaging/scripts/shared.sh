@@ -1,6 +1,6 @@
 set -e
 # What the scripts of both packages and both formats share. Set before: package, started (units in the order of their start),
-# stopped (units in the order of their end), state, passing (folders), config, accounts.
+# stopped (units in the order of their end), by_hand (units of these that only an administrator starts), state, passing (folders), config, accounts.
 
 say() { printf '%s: %s\n' "$package" "$*" >&2; }
 booted() { [ -d /run/systemd/system ]; }
@@ -25,11 +25,15 @@ make_users_and_folders() {
 }
 
 # Between two versions nothing runs, so that no part of one starts a part of the other. What people record meanwhile is signed
-# by the command itself. A service that somebody had stopped stays so.
+# by the command itself. A service that somebody had stopped stays so, and what somebody had started runs again.
 mark() { echo "/run/$package.stays-stopped"; }
+ran() { echo "/run/$package.ran-by-hand"; }
 stop() {
     booted || return 0
-    rm -f "$(mark)"
+    rm -f "$(mark)" "$(ran)"
+    for unit in $by_hand; do
+        if systemctl --quiet is-active "$unit"; then echo "$unit" >>"$(ran)"; fi
+    done
     # Not so one that failed, or is about to be started again.
     if [ "$(systemctl show --value --property ActiveState "${started##* }")" = inactive ]; then : >"$(mark)"; fi
     for unit in $stopped; do quietly systemctl stop "$unit"; done
@@ -40,7 +44,13 @@ stays_stopped() {
     say "${started##* } was stopped and stays so"
 }
 
+start_what_ran() {
+    [ -e "$(ran)" ] || return 0
+    while read -r unit; do quietly systemctl start "$unit"; done <"$(ran)"
+    rm -f "$(ran)"
+}
+
 remove_what_passes() {
     for folder in $passing; do rm -rf "$folder"; done
-    rm -f "$(mark)"
+    rm -f "$(mark)" "$(ran)"
 }

@@ -30,6 +30,9 @@ done >/tmp/recorded 2>/dev/null
 RECORDED = re.compile(r"^Recorded as entry ([0-9]+) of (\S+)$", re.MULTILINE)
 BATCH = re.compile(r"([0-9a-f]{16}-[0-9]+)-([0-9]{12})-([0-9]{12})\.tar\.gz")
 
+FIREWALL = "evidenced-firewall.timer"
+"""Off, until an administrator switches it on."""
+
 distributions = pytest.mark.parametrize("distribution", ["debian-12", "debian-13"])
 
 
@@ -117,7 +120,10 @@ def test_what_was_stopped_or_switched_off_stays_so_over_an_upgrade(boot: Boot) -
     with boot("debian-13") as host:
         install(host)
         host.ok("systemctl", "stop", "evidenced.service")
+        host.ok("systemctl", "enable", "--now", FIREWALL)
         assert "evidenced.service was stopped and stays so" in install(host, release=2).out
+        assert host.ok("systemctl", "is-active", FIREWALL).strip() == "active"
+        host.ok("systemctl", "disable", "--now", FIREWALL)
         assert active(host) == "inactive"
         host.ok("systemctl", "start", "evidenced.service")
         host.ok("systemctl", "disable", "--now", "evidenced.service")

@@ -107,8 +107,10 @@ def test_install_upgrade_downgrade_and_erase(host: BootedHost) -> None:
     assert host.ok("evidenced", "keys", "show") == fingerprint
 
     host.ok("systemctl", "stop", "evidenced.service")
+    host.ok("systemctl", "enable", "--now", "evidenced-firewall.timer")
     assert "was stopped and stays so" in rpm(host, "-U", file_of(2))
     assert host.run("systemctl", "is-active", "evidenced.service").out.strip() == "inactive"
+    assert host.ok("systemctl", "is-active", "evidenced-firewall.timer").strip() == "active"
     host.ok("systemctl", "start", "evidenced.service")
 
     said = rpm(host, "-e", "evidenced")
