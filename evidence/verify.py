@@ -39,6 +39,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Dict, List, NoReturn, TextIO, Tuple
 
 FORMAT, NOTE_LINES_MAX, (OK, TAMPERED, UNUSABLE, INCOMPLETE, UNWITNESSED) = 1, 100, range(5)
+JUDGED = (OK, INCOMPLETE, UNWITNESSED)  # packs of which each signature held
 
 CHECKS = (
     "the container holds plain files only, under allowed names, once each, and nothing behind them",
@@ -660,7 +661,6 @@ AREAS = [re.compile(each) for each in (  # in the order of the pack; (?P<log>) i
     r"blobs/(?P<blobs>[0-9]+)", r"(?P<reports>reports/.+)", r"(?P<rest>verify\.py|README\.txt)")]
 PARTS = ("key", "note", "leaves", "entries", "blobs", "reports", "rest")
 FORMS = sorted(["pem", "pub", "vkey", "json", "", ".txt", ".sig", ".sshsig", "leaves"])
-
 def opened(pack: TarPack | FolderPack) -> tuple[Iterator[Member], bytes]:
     """Return the members of a pack behind its manifest, and the manifest."""
     members = pack.members()
@@ -671,7 +671,6 @@ def opened(pack: TarPack | FolderPack) -> tuple[Iterator[Member], bytes]:
     if first.name != "manifest.json":
         raise UnusableError(f"expected a pack, which begins with manifest.json, found {shown(first.name)}")
     return members, first.whole(MANIFEST_MAX)
-
 def manifest_of(report: Report, raw: bytes, shape: Any) -> dict[str, Any]:
     """Return a manifest that agrees with itself; what it says of the rest is checked when that is met."""
     where, newer = "manifest.json", re.search(rb'"format":([1-9][0-9]{0,8}),"hosts"', raw)
@@ -688,7 +687,6 @@ def manifest_of(report: Report, raw: bytes, shape: Any) -> dict[str, Any]:
     need(report.period[0] < report.period[1], MANIFEST, where, "a period that begins before it ends")
     report.members.append((where, hashlib.sha256(raw).hexdigest()))
     return manifest
-
 def listed_members(
     report: Report, pack: TarPack | FolderPack, members: Iterator[Member], listed: list[dict[str, Any]]
 ) -> Iterator[Member]:
@@ -1262,7 +1260,7 @@ def check_views(reports: list[Report]) -> None:
     """Check that packs given together show one and the same log, and that witnesses saw it only grow."""
     packs = [pack for report in reports for pack in (report, *(report.fleet or ()))]
     alike: dict[str, list[tuple[Report, Log]]] = {}  # by origin
-    for pack in (pack for pack in packs if pack.code not in (TAMPERED, UNUSABLE)):
+    for pack in (pack for pack in packs if pack.code in JUDGED):
         for log in pack.logs:
             alike.setdefault(log.origin, []).append((pack, log))
     pairs = (pair for group in alike.values() for pair in itertools.combinations(group, 2))
@@ -1292,7 +1290,6 @@ def inspect(report: Report, pack: TarPack | FolderPack, options: Options) -> Non
         check_schedule(report, options, since, until)
     check_time(report, options)
 Opened = Tuple[Any, Any, bytes]  # a pack, its members behind the manifest, and that
-
 def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
     """Check each host's pack in a fleet pack by the rules for packs, and that none is missing."""
     pack, members, raw = fleet_pack
@@ -1314,6 +1311,11 @@ def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
                 same = tar.hash.hexdigest() == told["tar_sha256"]
                 need(same, MANIFEST, member.name, f"a tar of SHA-256 {told['tar_sha256']}", tar.hash.hexdigest())
             held = forget(inner, held)
+    owners: dict[str, Report] = {}  # by origin
+    for owner, log in ((each, log) for each in report.fleet if each.code in JUDGED for log in each.logs):
+        if owners.setdefault(log.origin, owner) is not owner:
+            text = f"log {log.id} is of one host, and also filed as that of {shown(owners[log.origin].name)}"
+            owner.problem(TAMPERED, MANIFEST, text)
     for each in fleet["missing"]:
         last = f"its last evidence is of {each['last']}" if each["last"] else "it never sent any"
         report.problem(INCOMPLETE, COVER, f"host {shown(each['name'])} was expected, and is missing or stopped: {last}")
@@ -1322,7 +1324,6 @@ def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
     if asked.host not in (None, *(name for inner in report.fleet for host in inner.hosts for name in host.names)):
         report.problem(INCOMPLETE, COVER, f"host {shown(asked.host)} is not in the pack")
     report.passed(CONTAINER, MANIFEST, COVER)
-
 def forget(inner: Report, held: int) -> int:
     """Forget what is not needed of a host's pack any more, and return how much memory is held for all of them."""
     inner.members, held = [], held + PER_NAME * (len(inner.problems) + len(inner.remarks))
@@ -1354,7 +1355,6 @@ def verify(path: str, options: Options) -> Report:
         folder = os.path.isdir(path)
         inspect(report, FolderPack(path) if folder else TarPack(stack.enter_context(open(path, "rb"))), options)
     return report
-
 def page(report: Report) -> list[str]:
     """Return what people read of one pack."""
     if report.unusable:
@@ -1387,7 +1387,6 @@ def page(report: Report) -> list[str]:
     result += [f"  Logs: {len(report.logs)}; the newest is {report.logs[-1].id}"] if len(report.logs) > 1 else []
     kept = ", ".join(sorted({log.protection for log in report.logs}))
     return [*result, f"  Private key kept in: {kept} (as the host says)", *NOT_PROVED]
-
 def fleet_page(report: Report, packs: list[Report]) -> list[str]:
     """Return what people read of a fleet pack: who is missing, then a line for each host, the worst first."""
     sound, short = sum(not each.code for each in packs), report.code == INCOMPLETE
@@ -1400,9 +1399,10 @@ def fleet_page(report: Report, packs: list[Report]) -> list[str]:
         lines = [each.unusable] if each.unusable else [text for _, _, text in sorted(each.problems)]
         keys = ", ".join(f"{key} {'compared' if compared else 'not compared'}" for key, compared in each.keys)
         what = f"exit {each.code}: {lines[0]}" if lines else f"all {each.entries} entries intact; key {keys}"
-        result.append(f"{'✗' if each.code else '✓'} {shown(each.name)}: {what}")
+        signed = [name for host in each.hosts if host.observed == "live" for name in host.names]
+        other = f", but signed as {shown(signed[-1])}" if signed and each.name not in signed else ""
+        result.append(f"{'✗' if each.code else '!' if other else '✓'} {shown(each.name)}{other}: {what}")
     return result
-
 def as_json(report: Report) -> str:
     """Return one pack's result as one line of JSON."""
     results = {**dict.fromkeys(report.checks, "held"), **dict.fromkeys(report.failed, "failed")}
@@ -1413,8 +1413,8 @@ def as_json(report: Report) -> str:
     period = {"since": utc(report.period[0]), "until": utc(report.period[1])}
     facts = {"file": report.path, "exit": report.code, "unusable": report.unusable or None, "checks": checks}
     facts.update(problems=problems, entries=report.entries, blobs=report.blobs, period=period, logs=logs, keys=keys)
+    facts.update(name=report.name or None, hosts=[{"names": x.names, "observed": x.observed} for x in report.hosts])
     return json.dumps({**facts, "remarks": [text[2:] for text in report.remarks]})
-
 def write(stdout: TextIO, text: list[str]) -> None:
     """Print at most 200 lines, with plain marks where the terminal has no others."""
     marks = {"✓": "[ok]", "✗": "[FAIL]", "→": "->"}

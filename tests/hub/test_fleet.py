@@ -239,7 +239,16 @@ def count(fleet: Fleet) -> None:
     fleet.manifest["counts"]["missing"] = 7
 
 
-@pytest.mark.parametrize("attack", [drop, swap, flip, cut, lie, nest, smuggle, unnamed, count])
+def file_again(fleet: Fleet) -> None:
+    """Let the evidence of one host stand for that of another, too."""
+    entry = next(each for each in fleet.manifest["hosts"] if each["name"] == "web-1.example")
+    member = "hosts/silent.example.tar.gz"
+    fleet.manifest["hosts"].append({**entry, "member": member, "name": "silent.example"})
+    fleet.manifest["counts"]["hosts"] += 1
+    fleet.members[member] = fleet.members[entry["member"]]
+
+
+@pytest.mark.parametrize("attack", [drop, swap, flip, cut, lie, nest, smuggle, unnamed, count, file_again])
 def test_what_was_done_to_a_fleet_pack_is_found(
     fleet: RunningHub, tmp_path: Path, attack: Callable[[Fleet], None]
 ) -> None:
@@ -249,6 +258,34 @@ def test_what_was_done_to_a_fleet_pack_is_found(
     assert verdict(changed(path, lambda _: None))[0] == 0
     code, text = verdict(changed(path, attack))
     assert code == 1, text
+
+
+def test_the_evidence_of_one_host_cannot_stand_for_two(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    path = changed(path, file_again)
+    keys = [word for seed in (1, 2) for word in ("--key", Agent(seed).key.public.fingerprint)]
+    code, text = verdict(path, *keys)
+    assert code == 1
+    assert "✗ silent.example, but signed as web-1.example: exit 1: log " in text
+    assert "is of one host, and also filed as that of web-1.example" in text
+    assert "✗ Host packs that are valid and complete: 2 of 3" in text
+
+
+def test_a_name_that_the_host_did_not_sign_is_marked(fleet: RunningHub, tmp_path: Path) -> None:
+    def rename(fleet: Fleet) -> None:
+        next(each for each in fleet.manifest["hosts"] if each["name"] == "web-1.example")["name"] = "silent.example"
+
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example"):
+        pass
+    signed = json.loads(verdict(path, "--json")[1].splitlines()[2])["hosts"][0]["names"]
+    path = changed(path, rename)
+    line = next(each for each in verdict(path)[1].splitlines() if "silent.example" in each)
+    assert line.startswith(f"! silent.example, but signed as {signed[-1]}: all ")
+    told = json.loads(verdict(path, "--json")[1].splitlines()[2])
+    assert (told["name"], told["hosts"][0]["names"]) == ("silent.example", signed)
 
 
 def test_a_fleet_pack_that_was_cut_off_is_tampered_with(fleet: RunningHub, tmp_path: Path) -> None:
