@@ -146,7 +146,8 @@ class EvidenceStore:
         with self._journal.committing():
             log = self._journal.continued(observation)
             rows = prune.chained(history.all_rows(self._journal.layout, self._journal.index))
-            digests = tuple(sorted(prune.removable(rows, prune.wall(before)) & set(self._journal.blobs.names())))
+            found = prune.removable(rows, prune.wall(before), self._journal.clock().wall)
+            digests = tuple(sorted(found & set(self._journal.blobs.names())))
             if not digests:
                 return 0
             fields = {"before": prune.wall(before), "blobs": len(digests)}

@@ -17,7 +17,7 @@ from evidence import dsse, reserve, sshsig, tree
 from evidence.errors import CommitError, FormatError, LimitError, StateError
 from evidence.keys import PublicKey
 from evidence.log import EvidenceStore
-from evidence.predicates import Event, Snapshot
+from evidence.predicates import Clock, Event, Snapshot
 from evidence.reader import StoreReader
 from evidence.statement import Observation
 from evidence.tree import verify_inclusion
@@ -175,6 +175,44 @@ def test_prune_removes_what_only_old_entries_name_and_says_what(state: str) -> N
         details = reader.blob(event.subjects()["event"])
         assert details is not None
         assert all(each.encode() in details for each in gone)
+
+
+DAY = timedelta(days=1)
+
+
+def told(*times: datetime) -> Callable[[], Clock]:
+    """Return a clock that says these times, one after the other, and the last one from then on."""
+    left = list(times)
+
+    def clock() -> Clock:
+        wall = (left.pop(0) if len(left) > 1 else left[0]).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        return Clock(wall=wall, boottime_ms=1000, boot_id="b" * 32, synchronised=None)
+
+    return clock
+
+
+BOOTED = datetime(1970, 1, 1, tzinfo=timezone.utc)
+OLD = [START - days * DAY for days in (500, 480, 460, 440)]
+AHEAD = START + 900 * DAY
+
+
+@pytest.mark.parametrize(
+    ("walls", "gone"),
+    [
+        ([*OLD, START], 4),
+        ([START, BOOTED, START + DAY], 0),
+        ([BOOTED, BOOTED + DAY, START, START + DAY], 0),
+        ([BOOTED, BOOTED + 59 * DAY, START], 2),
+        ([*OLD[:2], AHEAD, *OLD[2:], START], 5),
+        ([AHEAD, *OLD, START], 4),
+    ],
+    ids=["right", "behind", "behind at first", "behind for too long to be noticed", "ahead", "ahead at first"],
+)
+def test_an_entry_is_as_old_as_its_place_says(state: str, walls: list[datetime], gone: int) -> None:
+    with EvidenceStore.open(state, machine="aa" * 32, clock=told(walls[0], *walls)) as store:
+        for at in range(len(walls)):
+            store.append_snapshot([table("users", b"%d" % at)], SEEN)
+        assert store.prune(START - 400 * DAY, SEEN) == gone
 
 
 def test_the_last_collection_of_a_table_stays_however_old_and_an_image_is_another_host(state: str) -> None:
