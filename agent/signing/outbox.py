@@ -21,6 +21,7 @@ from evidence.batch_form import Place, place_of
 from evidence.errors import EvidenceError, FormatError, PackError, StateError
 from evidence.note import Verifier
 from evidence.reader import LogInfo, StoreReader
+from evidence.state import open_state
 
 SPACING_S = 900.0
 """Between two writings of what the schedule brought."""
@@ -272,7 +273,12 @@ class Outbox:
             os.unlink(os.path.join(self._folder, name))
 
     def _make_folder(self) -> None:
-        """Make the folder of an ordinary user, or of root without packages; the service's comes with these."""
+        """Make the folder of an ordinary user, or of root without packages; the service's comes with these.
+
+        It may be in the state folder, which is made as such: what makes the way to an outbox would leave it open.
+        """
+        if not os.path.isdir(self._folder):
+            open_state(self._clerk.state, create=True).close()
         os.makedirs(self._folder, FOLDER_MODE, exist_ok=True)
 
     def _logs(self) -> list[LogInfo]:
