@@ -103,17 +103,18 @@ def sink_for(options: argparse.Namespace, configuration: Configuration) -> tuple
 def _known(options: argparse.Namespace, settings: Hub, where: Places) -> Verifier | None:
     """Return the key that the hub must have; None if whoever answers is to be trusted."""
     with acting_as_uploader(where):
-        known = hub_key(settings, pinned(where.upload, settings.name))
+        before = pinned(where.upload, settings.name)
     if options.hub_key is None:
-        return known
+        return hub_key(settings, before)
     try:
         given = storage_key(options.hub_key, "--hub-key")
     except AnswerError as error:
         raise CommandError(str(error), WRONG_USE) from None
-    if known is not None and known != given:
+    configured = hub_key(settings, None)  # what a command has pinned, a command may pin anew
+    if configured is not None and configured != given:
         raise CommandError(
-            f"--hub-key: expected the key that is pinned for {settings.name}, found another; if the hub has a new key, "
-            "its operator tells you so: take the old one out of the configuration first"
+            f"--hub-key: expected the vkey that is configured for {settings.name}, found another; if the hub has a new "
+            "key, its operator tells you so: take the old vkey out of the configuration first"
         )
     return given
 
@@ -178,9 +179,11 @@ def _write_down(settings: Hub, loaded: Loaded) -> None:
 def _token(path: str) -> str:
     """Return a token that was given for once."""
     data = read_secret(path, owners={0, os.geteuid()}).strip()
-    if not data.isascii() or len(data) > TOKEN_LIMIT:
-        raise CommandError(f"--token-file: {path}: expected a token, found other bytes")
-    return data.decode("ascii")
+    text = data.decode("ascii", "replace")
+    if not (text.isascii() and text.isprintable() and 1 <= len(text) <= TOKEN_LIMIT):
+        found = "other bytes" if data else "an empty line"
+        raise CommandError(f"--token-file: {path}: expected a token on a line, found {found}; ask the hub's operator")
+    return text
 
 
 def _absolute(path: str | None) -> str | None:

@@ -24,7 +24,11 @@ _SIZE = re.compile(rb"(0|[1-9][0-9]{0,15})\n?\Z")
 _NUMBER = re.compile(r"[0-9]{1,15}\Z")
 _LOCATION = re.compile(r"/[A-Za-z0-9._~/-]{1,500}\Z")
 _LIMIT = 64 << 10
+_LATER = (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_EARLY, http.HTTPStatus.TOO_MANY_REQUESTS)
 _DETAIL = 200
+HTML = "text/html"
+NOT_A_HUB = "see whether this is the hub's address; a portal or a proxy may answer"
+UNWELL = "try again later; if it stays so, ask whoever runs the hub"
 
 Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
@@ -68,9 +72,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 def hub_info(answer: Answer, where: str) -> HubInfo:
     """Return who answered. Raises: AnswerError."""
-    found = _json(answer, HubInfo, where, "a hub of protocol 1")
+    try:
+        found = _json(answer, HubInfo, where, "a hub of protocol 1")
+    except AnswerError as error:
+        raise AnswerError(where, error.expected, error.found, NOT_A_HUB) from None
     if found.protocol != 1:
-        raise AnswerError(where, "a hub of protocol 1", "another protocol")
+        raise AnswerError(where, "a hub of protocol 1", "another protocol", "hub and agent must be of one version")
     return found
 
 
@@ -96,6 +103,16 @@ def reason(answer: Answer) -> str:
     said = "".join(each if each.isprintable() else "?" for each in found.detail[:_DETAIL])
     words = [f"status {answer.status} ({phrase})", *([found.kind[:_DETAIL]] if found.kind.isprintable() else []), said]
     return ": ".join(each for each in words if each)
+
+
+def is_of_a_hub(answer: Answer) -> bool:
+    """Return whether a refusal has the form that a hub gives it; a server that is unwell need not have any."""
+    return media_type(answer) in (PROBLEM, SIZE) or is_unwell(answer)
+
+
+def is_unwell(answer: Answer) -> bool:
+    """Return whether it may be another answer in a while."""
+    return answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _LATER
 
 
 def log_size(answer: Answer) -> int | None:
@@ -144,6 +161,11 @@ def media_type(answer: Answer) -> str:
     return (answer.header("content-type") or "").partition(";")[0].strip().lower()
 
 
+def in_place_of_it(answer: Answer) -> str:
+    """Return in words what came in place of what was asked for."""
+    return "a page of HTML" if media_type(answer) == HTML else "another document"
+
+
 Form = TypeVar("Form", HubInfo, Enrolled, Problem)
 
 
@@ -151,4 +173,4 @@ def _json(answer: Answer, form: type[Form], where: str, expected: str) -> Form:
     try:
         return msgspec.convert(restricted_json.decode(answer.body, where=where, limit=_LIMIT), form)
     except (EvidenceError, msgspec.ValidationError):
-        raise AnswerError(where, expected, "another document") from None
+        raise AnswerError(where, expected, in_place_of_it(answer)) from None

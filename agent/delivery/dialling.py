@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from agent.delivery.budget import BoundedSocket, Budget, Limits
 from agent.delivery.errors import UnreachableError
 
+_RESOLVER = "see how the name is spelled, and the resolver that /etc/resolv.conf names"
+
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
@@ -35,7 +37,7 @@ def dial(host: str, port: int, where: str, limits: Limits) -> BoundedSocket:
             raise
         else:
             return connection
-    raise UnreachableError(where, expected, found)
+    raise UnreachableError(where, expected, found, "see whether it runs, and routes and firewalls on the way")
 
 
 def _patience_s(budget: Budget, limits: Limits, where: str, expected: str, found: str) -> float:
@@ -71,7 +73,9 @@ def resolved(host: str, port: int, where: str, wait_s: float) -> list[Address]:
     asking.start()
     asking.join(wait_s)
     if asking.is_alive():
-        raise UnreachableError(where, f"an address of {host} within {wait_s:g} s", "no answer about the name")
+        raise UnreachableError(
+            where, f"an address of {host} within {wait_s:g} s", "no answer about the name", _RESOLVER
+        )
     if failed or not found:
-        raise UnreachableError(where, f"an address of {host}", failed[0] if failed else "none")
+        raise UnreachableError(where, f"an address of {host}", failed[0] if failed else "none", _RESOLVER)
     return found

@@ -16,6 +16,10 @@ from agent.signing.protocol import Proof
 from evidence.note import Verifier
 from evidence.order import id_of
 
+ANOTHER_KEY = (
+    "ask its operator on another way whether it has a new one; if so, take the old vkey out of the configuration and "
+    "run evidenced enroll with --hub-key"
+)
 Prove = Callable[[str, str], Proof]
 """Sign a hub's name and nonce with the key of the log that goes on: the signer's `prove`."""
 
@@ -33,12 +37,13 @@ def ask(client: Client, known: Verifier | None) -> HubInfo:
     where = client.address.where
     answer = client.exchange("GET", client.address.target("/v1/hub"))
     if answer.status != HTTPStatus.OK:
-        raise AnswerError(where, "a hub of protocol 1", answers.reason(answer))
+        step = answers.UNWELL if answers.is_unwell(answer) else answers.NOT_A_HUB
+        raise AnswerError(where, "a hub of protocol 1", answers.reason(answer), step)
     info = answers.hub_info(answer, where)
     if info.verifier.name != info.name:
-        raise AnswerError(where, "a hub whose key has its name", "another name")
+        raise AnswerError(where, "a hub whose key has its name", "another name", "ask its operator")
     if known is not None and info.verifier != known:
-        raise UntrustedError(where, f"the key of {known.name} that is pinned", f"another key, of {info.name}")
+        raise UntrustedError(where, f"the key of {known.name} that is pinned", "another key", ANOTHER_KEY)
     return info
 
 
@@ -62,7 +67,7 @@ def enrol(
             if again and answer.status == HTTPStatus.FORBIDDEN and answers.problem(answer).kind == "nonce":
                 info = ask(client, info.verifier)
                 continue
-            raise _refused(client, answer)
+            raise _refused(client, answer, token)
         found = answers.enrolled(answer, client.address.where)
         if (found.log, found.vkey) != (id_of(proof.origin), info.vkey):
             raise AnswerError(client.address.where, f"the enrolment of {id_of(proof.origin)}", "another")
@@ -88,10 +93,16 @@ def _post(
     return client.exchange("POST", client.address.target("/v1/enrolments"), headers, body)
 
 
-def _refused(client: Client, answer: Answer) -> RefusedError:
-    said = answers.reason(answer)
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        said += "; ask the operator of the hub for a token"
+def _refused(client: Client, answer: Answer, token: str | None) -> RefusedError:
+    step = "ask the operator of the hub"
+    if not answers.is_of_a_hub(answer):
+        step = answers.NOT_A_HUB
+    elif answers.is_unwell(answer):
+        step = answers.UNWELL
+    elif answer.status == HTTPStatus.UNAUTHORIZED and token is None:
+        step += " for a token, and name its file with token_file (evidenced enroll --token-file)"
+    elif answer.status == HTTPStatus.UNAUTHORIZED:
+        step += " for another token: this one was mistyped, used up, revoked, or has expired"
     elif answer.status == HTTPStatus.CONFLICT:
-        said += "; the hub knows another key by this id and keeps it: begin a new log with evidenced keys rotate"
-    return RefusedError(client.address.where, "to be enrolled", said)
+        step = "the hub knows another key by this id and keeps it: begin a new log with evidenced keys rotate"
+    return RefusedError(client.address.where, "to be enrolled", answers.reason(answer), step)

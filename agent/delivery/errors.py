@@ -4,13 +4,18 @@ from __future__ import annotations
 
 
 class DeliveryError(Exception):
-    """An exchange that did not take place as it must: where, what was expected, what was found.
+    """An exchange that did not take place as it must: where, what was expected, what was found, and the next step.
 
     The parts are words about the exchange, never a token and never what a server said of itself.
     """
 
-    def __init__(self, where: str, expected: str, found: str) -> None:
-        super().__init__(f"{where}: expected {expected}, found {found}")
+    def __init__(self, where: str, expected: str, found: str, step: str = "") -> None:
+        self.fact = f"{where}: expected {expected}, found {found}"
+        super().__init__(self.fact + (f"; {step}" if step else ""))
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.step = step
 
 
 class UnreachableError(DeliveryError):

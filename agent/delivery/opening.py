@@ -52,7 +52,8 @@ def open_sink(settings: AnySink, around: Surroundings, piece: int | None) -> Sin
         raise SettingsError(
             settings.name,
             "the key of the hub",
-            "none; run evidenced enroll, or set vkey as its operator gave it to you",
+            "none",
+            "run evidenced enroll, or set vkey as its operator gave it to you",
         )
     return HubSink(
         settings.name,
@@ -105,8 +106,7 @@ def token_of(settings: Remote) -> str | None:
 
 
 def _unusable(option: str, error: SecretError) -> SettingsError:
-    step = f"; {error.step}" if error.step else ""
-    return SettingsError(f"{option}: {error.where}", error.expected, f"{error.found}{step}")
+    return SettingsError(f"{option}: {error.where}", error.expected, error.found, error.step)
 
 
 def hub_key(settings: Hub, pinned: str | None) -> Verifier | None:

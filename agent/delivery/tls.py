@@ -15,6 +15,16 @@ from agent.delivery.errors import SettingsError, UnreachableError, UntrustedErro
 
 _PIN = re.compile(r"[0-9a-f]{64}\Z")
 _VERSION = 0xA0
+_UNKNOWN_ISSUER = "name a private authority with ca_file (evidenced enroll --ca-file)"
+_OTHER_NAME = "use the name that stands in the certificate; if it is there, something else answers"
+_OUT_OF_TIME = "look at the clock of this host; whoever runs the server renews the certificate"
+_STEPS = {
+    **dict.fromkeys((2, 18, 19, 20, 21), _UNKNOWN_ISSUER),
+    **dict.fromkeys((9, 10), _OUT_OF_TIME),
+    **dict.fromkeys((62, 64), _OTHER_NAME),
+}
+"""What to do by X509_V_ERR: X509_STORE_CTX_get_error(3ssl)."""
+_ASK = "ask whoever runs the server"
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -71,11 +81,14 @@ def secured(
     try:
         tls = context.wrap_socket(connection, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise UntrustedError(where, f"a valid certificate for {host}", error.verify_message.lower()) from None
+        found = error.verify_message.lower().rstrip(".")
+        step = _STEPS.get(error.verify_code, _ASK)
+        raise UntrustedError(where, f"a valid certificate for {host}", found, step) from None
     except ssl.SSLEOFError:
         raise UnreachableError(where, "a TLS handshake", "an end of the connection") from None
     except ssl.SSLError as error:
-        raise UntrustedError(where, "TLS 1.2 or later", words(error)) from None
+        step = "see whether this port is the right one, and what it speaks"
+        raise UntrustedError(where, "TLS 1.2 or later", words(error), step) from None
     except OSError as error:
         found = "silence" if isinstance(error, TimeoutError) else (error.strerror or "an error").lower()
         raise UnreachableError(where, "a TLS handshake", found) from None
@@ -98,7 +111,7 @@ def _check_pin(tls: BoundedTls, pins: Collection[str], where: str) -> None:
     certificate = tls.getpeercert(binary_form=True) or b""
     shown = {hashlib.sha256(certificate).hexdigest(), hashlib.sha256(public_key_of(certificate)).hexdigest()}
     if pins and not shown & set(pins):
-        raise UntrustedError(where, "the certificate or public key that is pinned", "another")
+        raise UntrustedError(where, "the certificate or public key that is pinned", "another", _ASK)
 
 
 def public_key_of(certificate: bytes) -> bytes:

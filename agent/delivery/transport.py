@@ -234,7 +234,9 @@ class _Exchange:
             finally:
                 response.close()
         if response.status != http.client.OK:
-            raise UnreachableError(self.where, "the proxy to connect us", f"status {response.status} of the proxy")
+            raise UnreachableError(
+                self.where, "the proxy to connect us", f"status {response.status} of the proxy", "ask whoever runs it"
+            )
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -246,7 +248,8 @@ class _Exchange:
                 raise UntrustedError(self.where, "a server that accepts us", words(error)) from None
             raise _StaleError(self.where, "an answer", words(error)) from None
         except http.client.RemoteDisconnected:
-            raise _StaleError(self.where, "an answer", "the end of the connection") from None
+            step = "if it speaks TLS, its address begins with https://" if self.where.startswith("http://") else ""
+            raise _StaleError(self.where, "an answer", "the end of the connection", step) from None
         except http.client.HTTPException as error:
             raise AnswerError(self.where, "an answer of HTTP", type(error).__name__) from None
         except TimeoutError:

@@ -110,12 +110,12 @@ def check_remote(sink: HttpPut | Hub, places: Places, limits: Limits = LIMITS) -
     try:
         yield _name(subject, first, limits)
     except DeliveryError as error:
-        yield wrong(f"{subject}: dns", printable(str(error)), "see /etc/resolv.conf and the resolver it names")
+        yield wrong(f"{subject}: dns", printable(error.fact), error.step)
         return
     try:
         connection = dial(first.host, first.port, first.where, limits)
     except DeliveryError as error:
-        yield wrong(f"{subject}: tcp", printable(str(error)), "see routes and firewalls on the way")
+        yield wrong(f"{subject}: tcp", printable(error.fact), error.step)
         return
     with contextlib.closing(connection):
         yield fine(f"{subject}: tcp", f"{first.endpoint} answers{' (the proxy)' if proxy else ''}")
@@ -147,9 +147,10 @@ def _tls(subject: str, target: Address, trust: Trust, connection: BoundedSocket,
         context = context_of(trust, target.where)
         tls = secured(connection, context, target.host, target.where, Budget(target.where, limits), trust.pins)
     except UntrustedError as error:
-        return wrong(name, printable(str(error)), "compare certificate, name, ca_file and pin_sha256; nothing was sent")
+        return wrong(name, printable(error.fact), f"{error.step or 'compare it with the settings'}; nothing was sent")
     except DeliveryError as error:
-        return wrong(name, printable(str(error)), "see whether this is the right port, and the files of this sink")
+        step = error.step or "see whether this is the right port, and the files of this sink"
+        return wrong(name, printable(error.fact), step)
     with contextlib.closing(tls):
         left_s = _left_s(tls)
         text = f"{tls.version()}, certificate good for {age(left_s)}" + (", as pinned" if trust.pins else "")
@@ -169,7 +170,7 @@ def _hub(sink: Hub, places: Places, client: Client) -> Iterator[Check]:
         with client:
             answer = client.exchange("GET", client.address.target("/v1/hub"))
     except DeliveryError as error:
-        yield wrong(subject, printable(str(error)), "ask whoever runs the hub")
+        yield wrong(subject, printable(error.fact), error.step or "ask whoever runs the hub")
         return
     try:
         vkey = sink.vkey or pinned(places.upload, sink.name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from agent.delivery import acknowledgement, answers, backoff
-from agent.delivery.errors import AnswerError, UnreachableError
+from agent.delivery.errors import AnswerError, RefusedError, UnreachableError
 from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
 from agent.delivery.results import TOO_LARGE, Behind, Delivered, Held, Parked, Result, Retry
@@ -145,7 +145,7 @@ class HubSink:
         size = answers.log_size(answer)
         if size is not None:
             return _behind(batch, size)
-        said = answers.reason(answer)
+        said = self._said(answer)
         match verdict(answer):
             case "again":
                 return None
@@ -165,10 +165,21 @@ class HubSink:
     def _acknowledged(self, batch: Outgoing, answer: Answer) -> Result:
         try:
             acknowledgement.check(answer.body, batch, self._key, self._client.address.where)
-        except AnswerError:
+        except AnswerError as error:
             self._aside(answer)
-            raise
+            if answers.media_type(answer) == answers.NOTE:
+                raise
+            raise AnswerError(
+                error.where, "an acknowledgement", answers.in_place_of_it(answer), answers.NOT_A_HUB
+            ) from None
         return Delivered(answer.body)
+
+    def _said(self, answer: Answer) -> str:
+        """Return why a request was refused, and where, if it may not have been a hub that did."""
+        said = answers.reason(answer)
+        if answers.is_of_a_hub(answer):
+            return said
+        return str(RefusedError(self._client.address.where, "the word of a hub", said, answers.NOT_A_HUB))
 
     def _unknown(self, said: str) -> Result | None:
         """Enrol, once in an attempt."""

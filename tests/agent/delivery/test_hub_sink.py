@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.delivery import address
+from agent.delivery.answers import NOT_A_HUB
 from agent.delivery.budget import Limits
 from agent.delivery.errors import AnswerError, UnreachableError
 from agent.delivery.outbox import Outgoing
@@ -148,6 +149,15 @@ def test_a_hub_that_asks_for_patience_gets_it_within_an_hour(
 @pytest.mark.parametrize("status", [400, 404, 405, 410, 411, 415, 417, 422, 451])
 def test_a_batch_that_is_refused_is_parked(batch: Outgoing, status: int) -> None:
     assert isinstance(sent(batch, answers(status)), Parked)
+
+
+@pytest.mark.parametrize("answer", [answers(404, b"<html>"), answers(302), answers(401), answers(200, b"<html>")])
+def test_where_something_else_than_a_hub_answers_it_is_said_with_what_to_do(batch: Outgoing, answer: Script) -> None:
+    try:
+        said = str(sent(batch, answer))
+    except AnswerError as error:
+        said = str(error)
+    assert said.count(NOT_A_HUB) == 1
 
 
 @pytest.mark.parametrize(

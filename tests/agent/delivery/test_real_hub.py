@@ -410,16 +410,45 @@ def test_a_hub_that_has_another_key_than_the_pinned_is_refused_and_explained(enr
     hub.start()
     ran = enrolled.enroll(url_of(hub))
     assert ran.code == 3
-    assert "pinned" in ran.err
+    assert "pinned, found another key; ask its operator on another way" in ran.err
     enrolled.sign()
     assert enrolled.run("ship").code == 3
+
+
+@pytest.mark.usefixtures("own")
+def test_a_new_key_is_taken_once_a_person_took_out_the_old_one_and_named_it(enrolled: Agent, hub: RunningHub) -> None:
+    assert hub.stop() == 0
+    shutil.rmtree(hub.data)
+    vkey = hub.start().describe()["vkey"]
+    ran = enrolled.enroll(url_of(hub), "--hub-key", vkey)
+    assert (ran.code, "take the old vkey out of the configuration first" in ran.err) == (3, True)
+    [sink] = (enrolled.folder / "conf.d").iterdir()
+    sink.write_text("".join(line for line in sink.read_text().splitlines(keepends=True) if "vkey" not in line))
+    assert enrolled.enroll(url_of(hub)).code == 3, "what was pinned is taken out by nobody but who names the new one"
+    ran = enrolled.enroll(url_of(hub), "--hub-key", vkey)
+    assert (ran.code, f"hub key   {vkey}\n" in ran.out, "trusted" in ran.err) == (0, True, False)
+    enrolled.sign()
+    assert enrolled.run("ship").code == 0
+    assert has(hub, enrolled)
+
+
+def test_without_a_token_the_next_step_is_to_get_one(agent: Agent, hub: RunningHub) -> None:
+    ran = agent.run("enroll", "--hub", url_of(hub))
+    assert ran.code == 3
+    assert "ask the operator of the hub for a token, and name its file with token_file (evidenced enroll" in ran.err
+
+
+def test_to_ship_before_anything_is_signed_leaves_a_state_that_can_be_used(agent: Agent, hub: RunningHub) -> None:
+    agent.sink(url_of(hub), hub.describe()["vkey"])
+    assert (agent.run("ship").code, agent.state.stat().st_mode & 0o777) == (0, 0o700)
+    assert agent.enroll(url_of(hub)).code == 0
 
 
 def test_a_token_that_is_not_known_enrols_nobody_and_is_not_shown(agent: Agent, hub: RunningHub) -> None:
     agent.token.write_text("canary-token")
     ran = agent.enroll(url_of(hub))
     assert ran.code == 3
-    assert "token" in ran.err
+    assert "ask the operator of the hub for another token" in ran.err
     assert "canary" not in ran.out + ran.err
     assert not (agent.folder / "conf.d").exists()
 
