@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from evidence.errors import StateError
+from evidence.errors import BusyError, StateError
 from evidence.lock import writing
 from evidence.state import Folder, open_state
 from hub.database import Database
@@ -58,7 +58,12 @@ def serving(path: str) -> Iterator[HubFolder]:
     with ExitStack() as stack, _worded(path):
         root = open_state(path, create=True)
         stack.callback(root.close)
-        stack.enter_context(writing(root, _LOCK_WAIT_S))
+        try:
+            stack.enter_context(writing(root, _LOCK_WAIT_S))
+        except BusyError as error:
+            found = f"{error.found.removesuffix(' writing')}, which does"
+            step = "stop that one, or give this one a folder of its own with --data"
+            raise BusyError(path, "no other evidenced-hub that serves this folder", found, step) from None
         yield HubFolder(stack, root, create=True)
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 
-from evidence.errors import EvidenceError
 from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from hub.folder import serving
 from hub.limits import MIB, Limits
@@ -93,10 +92,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("--listen: expected TLS or a loopback address, found neither; see --behind-proxy", WRONG_USE)
     fixed = _token_file(options.token_file)
     with serving(options.data) as folder:
-        try:
-            both = signers(folder.keys, options.name)
-        except EvidenceError as error:
-            raise CommandError(f"--name: {error}", COULD_NOT_RUN) from None
+        both = signers(folder.keys, options.name)
         hub = Hub(folder, both, TokenCheck(folder.database, fixed), limits)
         try:
             listening = bind(host, port)

@@ -69,7 +69,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         found = (error.strerror or "an error").lower()
-        raise StateError(f"--listen {host}:{port}", "an address to listen on", found) from None
+        step = "choose another, or stop what listens there: ss -ltnp"
+        raise StateError(f"--listen {host}:{port}", "an address to listen on", found, step) from None
     return listening
 
 

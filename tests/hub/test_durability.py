@@ -188,9 +188,12 @@ def test_a_hub_that_was_put_back_takes_again_what_it_forgot(own_hub: RunningHub,
     holds_all(own_hub, agent)
 
 
-def test_a_second_hub_on_the_same_folder_is_refused(own_hub: RunningHub) -> None:
+def test_a_second_hub_on_the_same_folder_is_refused_with_what_to_do(own_hub: RunningHub) -> None:
     second = RunningHub(own_hub.data)
-    with pytest.raises(AssertionError, match="expected to be its only writer"):
+    found = (
+        rf"expected no other evidenced-hub that serves this folder, found process {own_hub.pid}, which does; stop that"
+    )
+    with pytest.raises(AssertionError, match=found):
         second.start()
 
 
