@@ -37,6 +37,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--org", metavar="NAME", help="organisation, in the pack and in its name; default: as configured"
     )
+    parser.add_argument("--organisation", dest="org", help=argparse.SUPPRESS)  # as the configuration calls it
     parser.add_argument("--overwrite", action="store_true", help="replace a file that stands there")
     parser.add_argument(
         "--batches",

@@ -43,6 +43,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="pack to write; ends in .tar.gz, .tgz or .tar")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that stands there")
     parser.add_argument("--org", metavar="NAME", help="organisation, in the pack")
+    parser.add_argument("--organisation", dest="org", help=argparse.SUPPRESS)  # as the configuration calls it
     parser.add_argument(
         "--label", action="append", default=[], metavar="KEY=VALUE", help="a label of this host, signed; repeatable"
     )

@@ -39,17 +39,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="ends in .tar (host packs are compressed already), .tar.gz or .tgz",
     )
-    parser.add_argument("--organisation", metavar="NAME", help="a label in the pack")
+    parser.add_argument("--org", metavar="NAME", help="organisation, in the pack")
+    parser.add_argument("--organisation", dest="org", help=argparse.SUPPRESS)  # as the configuration of agents calls it
     parser.add_argument("--overwrite", action="store_true", help="replace a file that stands there")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the pack and say what is in it."""
-    name = options.organisation
+    name = options.org
     if name is not None and not (0 < len(name) <= _ORGANISATION and name.isprintable()):
-        raise CommandError(
-            f"--organisation: expected 1 to {_ORGANISATION} printable characters, found others", WRONG_USE
-        )
+        raise CommandError(f"--org: expected 1 to {_ORGANISATION} printable characters, found others", WRONG_USE)
     if not options.output.endswith(ENDINGS):
         raise CommandError(f"--output: expected a name that ends in {', '.join(ENDINGS)}", WRONG_USE)
     period = Period(bound(options.since, "--since", days=0), bound(options.until, "--until", days=1), name)

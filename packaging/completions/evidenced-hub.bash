@@ -35,7 +35,7 @@ _evidenced_hub() {
         '/pack --since') kind=nothing;;
         '/pack --until') kind=nothing;;
         '/pack -o'|'/pack --output') kind=files;;
-        '/pack --organisation') kind=nothing;;
+        '/pack --org') kind=nothing;;
         *)
             case "$path" in
                 '') words='serve hosts expect token pack -h --help';;
@@ -43,7 +43,7 @@ _evidenced_hub() {
                 '/hosts') words='-h --help --data --silent-after --json';;
                 '/expect') words='-h --help --data'; kind=files;;
                 '/token') words='new revoke list -h --help --data --label --days --uses';;
-                '/pack') words='-h --help --data --since --until -o --output --organisation --overwrite';;
+                '/pack') words='-h --help --data --since --until -o --output --org --overwrite';;
             esac;;
     esac
     case "$kind" in

@@ -39,5 +39,5 @@ complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -l data -x -a '(
 complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -l since -x -d 'first day of the period'
 complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -l until -x -d 'last day of the period'
 complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -s o -l output -r -F -d 'ends in .tar (host packs are compressed already), .tar.gz or .tgz'
-complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -l organisation -x -d 'a label in the pack'
+complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -l org -x -d 'organisation, in the pack'
 complete -c evidenced-hub -n '__fish_seen_subcommand_from pack' -l overwrite -d 'replace a file that stands there'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import http.client
 import json
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from agent.commands import export
+from hub.commands import pack
 from hub.main import COMMANDS, main
 from tests.hub.agents import Agent
 from tests.hub.running import NAME, ROOT, RunningHub
@@ -91,7 +94,7 @@ def test_a_pack_over_all_hosts_is_written_beside_the_running_hub(
     agent.append(3)
     hub.send(agent.batch(tmp_path))
     pack = ["pack", "--data", str(hub.data), "--since", "2026-01-01", "--until", "2026-01-31"]
-    code, out, err = said(capsys, *pack, "-o", str(tmp_path / "fleet.tar"), "--organisation", "ACME")
+    code, out, err = said(capsys, *pack, "-o", str(tmp_path / "fleet.tar"), "--org", "ACME")
     assert code == 3  # others are missing
     assert "hosts    " in out
     assert "silent since" in err
@@ -103,6 +106,25 @@ def test_a_pack_over_all_hosts_is_written_beside_the_running_hub(
     assert said(capsys, *pack, "-o", str(tmp_path / "fleet.zip"))[0] == 2
     assert said(capsys, *pack[:-1], "2025-01-01", "-o", str(tmp_path / "x.tar"))[0] == 2
     assert said(capsys, *pack[:-1], "2026-02-31", "-o", str(tmp_path / "x.tar"))[0] == 2
+
+
+def test_the_organisation_has_one_name_and_the_longer_one_is_taken_too() -> None:
+    for command, own in ((pack, ["--data", "d", "--since", "s", "--until", "u", "-o", "o"]), (export, [])):
+        parser = argparse.ArgumentParser()
+        command.declare(parser)
+        for option in ("--org", "--organisation"):
+            assert parser.parse_args([*own, option, "ACME"]).org == "ACME"
+        assert "--organisation" not in parser.format_help()
+
+
+def test_a_name_that_the_keys_did_not_sign_as_is_said_once(
+    own_hub: RunningHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_hub.stop()
+    other = ["--name", "other.example", "--listen", "127.0.0.1:0"]
+    code, _, err = said(capsys, "serve", "--data", str(own_hub.data), *other)
+    assert code == 3
+    assert err.startswith(f"evidenced-hub serve: --name: expected {NAME}, as which these keys have signed, found other")
 
 
 def test_the_folder_of_no_hub_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
