@@ -169,9 +169,8 @@ class HubSink:
             self._aside(answer)
             if answers.media_type(answer) == answers.NOTE:
                 raise
-            raise AnswerError(
-                error.where, "an acknowledgement", answers.in_place_of_it(answer), answers.NOT_A_HUB
-            ) from None
+            found = answers.in_place_of_it(answer)
+            raise AnswerError(error.where, "an acknowledgement", found, answers.NOT_A_HUB) from None
         return Delivered(answer.body)
 
     def _said(self, answer: Answer) -> str:
