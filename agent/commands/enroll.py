@@ -89,15 +89,7 @@ def sink_for(options: argparse.Namespace, configuration: Configuration) -> tuple
     name = options.name or hub_settings.free_name(configuration.sinks)
     if name in {each.name for each in configuration.sinks}:
         raise CommandError(f"--name: expected a name that no sink has, found {name!r}", WRONG_USE)
-    made = {
-        "name": name,
-        "url": options.hub,
-        "ca_file": _absolute(options.ca_file),
-        "client_certificate": _absolute(options.client_certificate),
-        "client_key": _absolute(options.client_key),
-        "proxy": options.proxy,
-    }
-    return hub_settings.checked(made), True
+    return hub_settings.checked({"name": name, "url": options.hub, **hub_settings.way_of(options)}), True
 
 
 def _known(options: argparse.Namespace, settings: Hub, where: Places) -> Verifier | None:
@@ -184,7 +176,3 @@ def _token(path: str) -> str:
         found = "other bytes" if data else "an empty line"
         raise CommandError(f"--token-file: {path}: expected a token on a line, found {found}; ask the hub's operator")
     return text
-
-
-def _absolute(path: str | None) -> str | None:
-    return None if path is None else os.path.abspath(path)

@@ -14,7 +14,7 @@ from agent.delivery.budget import Limits
 from agent.delivery.errors import DeliveryError
 from agent.delivery.filing import file_into
 from agent.delivery.gathering import Sequence, check, find
-from agent.delivery.hub_settings import checked
+from agent.delivery.hub_settings import checked, way_of
 from agent.delivery.opening import client_of
 from agent.delivery.pace import Pace
 from agent.delivery.results import Behind, Delivered, Result
@@ -46,6 +46,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hub", metavar="URL", help="forward them to this hub, which must know the keys")
     parser.add_argument("--hub-key", metavar="VKEY", help="key of the hub, as its operator gave it to you")
     parser.add_argument("--ca-file", metavar="FILE", help="authorities that may vouch for the hub")
+    parser.add_argument("--client-certificate", metavar="FILE", help="certificate that is shown to the hub, PEM")
+    parser.add_argument("--client-key", metavar="FILE", help="its private key, PEM")
+    parser.add_argument("--proxy", metavar="URL", help="HTTP proxy on the way")
     parser.add_argument("--config", metavar="FILE", help="configuration, which may name the hub and its key")
 
 
@@ -161,7 +164,7 @@ def _hub(options: argparse.Namespace) -> tuple[Hub, Verifier | None]:
     for each in configured(options.config).sinks:
         if isinstance(each, Hub) and each.url.rstrip("/") == options.hub.rstrip("/"):
             return each, given or (None if each.vkey is None else storage_key(each.vkey, each.name))
-    return checked({"name": "hub", "url": options.hub, "ca_file": options.ca_file}), given
+    return checked({"name": "hub", "url": options.hub, **way_of(options)}), given
 
 
 def _cannot_enrol(_client: Client) -> str:

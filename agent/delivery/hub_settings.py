@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +41,14 @@ def _lines(settings: Hub) -> Iterator[str]:
 def _settings() -> Mapping[str, Node]:
     sinks = schema().fields["sinks"]
     return sinks.kinds[_KIND].fields if isinstance(sinks, Kinds) else {}
+
+
+def way_of(options: argparse.Namespace) -> dict[str, str | None]:
+    """Return how a hub is reached, from the options that commands have for it; files with their whole path."""
+    files = ("ca_file", "client_certificate", "client_key")
+    paths = {name: getattr(options, name) for name in files}
+    found = {name: None if path is None else os.path.abspath(path) for name, path in paths.items()}
+    return {**found, "proxy": options.proxy}
 
 
 def checked(values: Mapping[str, str | None]) -> Hub:

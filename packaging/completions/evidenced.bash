@@ -63,6 +63,9 @@ _evidenced() {
         '/import --hub') kind=nothing;;
         '/import --hub-key') kind=nothing;;
         '/import --ca-file') kind=files;;
+        '/import --client-certificate') kind=files;;
+        '/import --client-key') kind=files;;
+        '/import --proxy') kind=nothing;;
         '/import --config') kind=files;;
         '/log --log') kind=nothing;;
         '/log --last') kind=nothing;;
@@ -91,7 +94,7 @@ _evidenced() {
                 '/export') words='-h --help --since --until -o --output --org --overwrite --batches --state';;
                 '/enroll') words='-h --help --hub --token-file --hub-key --ca-file --client-certificate --client-key --proxy --name --state --config';;
                 '/ship') words='-h --help --once --state --config';;
-                '/import') words='-h --help --into --hub --hub-key --ca-file --config'; kind=files;;
+                '/import') words='-h --help --into --hub --hub-key --ca-file --client-certificate --client-key --proxy --config'; kind=files;;
                 '/verify') words='-h --help'; kind=files;;
                 '/log') words='show prove -h --help --log --json --last --state';;
                 '/keys') words='show rotate -h --help --state';;

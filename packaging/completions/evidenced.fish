@@ -88,6 +88,9 @@ complete -c evidenced -n '__fish_seen_subcommand_from import' -l into -x -a '(__
 complete -c evidenced -n '__fish_seen_subcommand_from import' -l hub -x -d 'forward them to this hub, which must know the keys'
 complete -c evidenced -n '__fish_seen_subcommand_from import' -l hub-key -x -d 'key of the hub, as its operator gave it to you'
 complete -c evidenced -n '__fish_seen_subcommand_from import' -l ca-file -r -F -d 'authorities that may vouch for the hub'
+complete -c evidenced -n '__fish_seen_subcommand_from import' -l client-certificate -r -F -d 'certificate that is shown to the hub, PEM'
+complete -c evidenced -n '__fish_seen_subcommand_from import' -l client-key -r -F -d 'its private key, PEM'
+complete -c evidenced -n '__fish_seen_subcommand_from import' -l proxy -x -d 'HTTP proxy on the way'
 complete -c evidenced -n '__fish_seen_subcommand_from import' -l config -r -F -d 'configuration, which may name the hub and its key'
 complete -c evidenced -n '__fish_seen_subcommand_from verify' -F
 complete -c evidenced -n '__fish_seen_subcommand_from verify' -s h -l help -d 'show this help message and exit'

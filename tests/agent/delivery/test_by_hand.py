@@ -9,6 +9,9 @@ import pytest
 
 from tests.agent.command_line import Evidenced
 from tests.agent.delivery.batches import Host, host
+from tests.agent.delivery.certificates import LOOPBACK, make
+from tests.agent.delivery.hostile import hostile
+from tests.agent.delivery.test_proxy import connects
 from tests.hub.running import TOKEN, RunningHub
 
 
@@ -137,6 +140,35 @@ def test_import_forwards_to_a_hub_that_knows_the_key(signed: Path, tmp_path: Pat
         assert first.err == ""  # the configuration names the hub and its key
         wrong = evidenced(*forward, "--hub-key", "x")
         assert wrong.code == 3
+    finally:
+        hub.kill()
+
+
+def test_import_reaches_a_hub_on_the_ways_that_enroll_does(signed: Path, tmp_path: Path, evidenced: Evidenced) -> None:
+    """Through a proxy, to a hub of a private authority that wants to see a certificate."""
+    authority = make(tmp_path / "authority", common_name="authority")
+    server, client = (make(tmp_path / name, LOOPBACK, issuer=authority) for name in ("server", "client"))
+    tls = ("--tls-certificate", server.file, "--tls-key", server.key_file, "--client-ca", authority.file)
+    stick = tmp_path / "stick"
+    for each in (stick, tmp_path / "own", tmp_path / "other"):
+        each.mkdir()
+    evidenced("export", "--batches", stick, "--state", signed)
+    (tmp_path / "token").touch(0o600)
+    (tmp_path / "token").write_text(TOKEN)
+    hub = RunningHub(tmp_path / "hub", *tls).start()
+    try:
+        with hostile(connects) as proxy:
+            way = ["--hub", f"https://127.0.0.1:{hub.port}", "--ca-file", authority.file, "--proxy", proxy.url]
+            way += ["--client-certificate", client.file, "--client-key", client.key_file]
+            own, other = ("--config", tmp_path / "own/a.toml"), ("--config", tmp_path / "other/a.toml")
+            for _, path in (own, other):
+                path.touch(0o600)
+            enrol = evidenced("enroll", *way, "--token-file", tmp_path / "token", "--state", signed, *own)
+            assert enrol.code == 0, enrol.err
+            ran = evidenced("import", stick, *way, *other)
+            assert (ran.code, "1 batch acknowledged by the hub" in ran.out) == (0, True), ran.err
+            assert len(proxy.heard) == 2
+            assert evidenced("import", stick, *way[:-4], *other).code == 3, "without a certificate"
     finally:
         hub.kill()
 
