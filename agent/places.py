@@ -71,11 +71,14 @@ def recording_places(given: str | None = None) -> Places:
     return places(given)
 
 
-def own_log_note(given: str | None = None) -> str | None:
-    """Return what has to be said where the service signs, and this user's records go into his own log all the same."""
-    if given is not None or not os.path.exists(SYSTEM.sign_socket) or recording_places() == SYSTEM:
+def own_log_note(where: Places, given: str | None = None) -> str | None:
+    """Return what has to be said where a record went into this user's own log, which he did not name, not the host's."""
+    if given is not None or where.system:
         return None
-    return f"signed into your own log; members of group {RECORDERS} record in that of the service"
+    step = "the service signs into that one, where it runs"
+    if os.path.exists(SYSTEM.sign_socket):
+        step = f"members of group {RECORDERS} record in that one"
+    return f"signed into your own log in {where.state}, not into the host's; {step}"
 
 
 def state_folder(given: str | None = None) -> str:

@@ -35,8 +35,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 TAIL = """\
 Who recorded it is signed with it: the user that the kernel names. Notes and other free text stand beside the
-statement, so that they can be pruned. Members of group evidenced-record record in the service's log, others in
-their own."""
+statement, so that they can be pruned. Members of group evidenced-record record in the host's log, others in their
+own, which is said."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,13 +48,14 @@ def run(options: argparse.Namespace) -> int:
     if options.at is not None and moment(options.at) is None:
         raise CommandError(f"--at: expected {TIME.expected}, found {_short(options.at)}", WRONG_USE)
     _check(options.event, kind, fields, options.at)
-    with open_door(recording_places(options.state)) as door:
+    where = recording_places(options.state)
+    with open_door(where) as door:
         try:
             entry = door.record(options.event, fields, options.note, options.at)
         finally:
             sys.stderr.writelines(door.news())
-    print(f"Recorded as entry {entry.sequence} of {entry.origin}")
-    own = own_log_note(options.state)
+    own = own_log_note(where, options.state)
+    print(f"Recorded as entry {entry.sequence} of {entry.origin}{'' if own is None else ', in your own log'}")
     if own is not None:
         sys.stderr.write(f"evidenced record: {own}\n")
     return OK

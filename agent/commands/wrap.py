@@ -28,7 +28,9 @@ The command has our stdin, stdout and stderr, gets the signals that we get, and 
 number of a signal that ended it; 126 and 127 as a shell says them). What is signed: the job's name, when it began and
 ended, how long it took, exit code or signal, and the SHA-256 of its file's path. Neither arguments nor output.
 
-If that cannot be signed, stderr says so and the command's exit code stands; with --require-record it is 3."""
+If that cannot be signed, stderr says so and the command's exit code stands; with --require-record it is 3. So it is
+if it was signed into your own log, since you may not have the host's: whoever requires a record looks for it there.
+A log that --state names is the one you want."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -41,7 +43,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.usage = f"{parser.prog} [-h] --job NAME [--require-record] [--state DIR] -- COMMAND [ARG ...]"
     parser.add_argument("--job", required=True, metavar="NAME", help="what the log calls it")
-    parser.add_argument("--require-record", action="store_true", help="exit 3 if it cannot be recorded")
+    parser.add_argument(
+        "--require-record",
+        action="store_true",
+        help="exit 3 if it is not recorded in the host's log, or the one of --state",
+    )
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
 
@@ -117,9 +123,10 @@ def _become(program: str, command: Sequence[str], mask: set[int | signal.Signals
 
 
 def _record(state: str | None, fields: dict[str, str]) -> bool:
-    """Return whether it was signed; if not, stderr says why."""
+    """Return whether it was signed into the host's log, or the one that was named; if not, stderr says why."""
     try:
-        with open_door(recording_places(state)) as door:
+        where = recording_places(state)
+        with open_door(where) as door:
             try:
                 door.record(JOB, fields)
             finally:
@@ -127,10 +134,10 @@ def _record(state: str | None, fields: dict[str, str]) -> bool:
     except (EvidenceError, CommandError, OSError, StoppedError) as error:
         sys.stderr.write(f"evidenced wrap: not recorded: {printable(str(error), LINE_LIMIT)}\n")
         return False
-    own = own_log_note(state)
+    own = own_log_note(where, state)
     if own is not None:
-        sys.stderr.write(f"evidenced wrap: {own}\n")
-    return True
+        sys.stderr.write(f"evidenced wrap: {printable(own, LINE_LIMIT)}\n")
+    return own is None
 
 
 def _now() -> str:

@@ -111,14 +111,14 @@ def checked(
     free: dict[str, Any] = {}
     for name, text in sorted(fields.items()):
         if name not in forms:
-            raise FormatError(f"record {kind}", f"fields {', '.join(sorted(forms))}", "another")
+            raise FormatError(kind, f"fields {', '.join(sorted(forms))}", "another")
         value = forms[name].parse(text)
         if value is None:
-            raise FormatError(f"record {kind}: {name}", forms[name].expected, "another text")
+            raise FormatError(f"{kind}: {name}", forms[name].expected, "another text")
         (free if forms[name].free else stated)[name] = value
     missing = sorted(known.required.keys() - fields.keys())
     if missing:
-        raise FormatError(f"record {kind}", f"field {missing[0]}", "none")
+        raise FormatError(kind, f"field {missing[0]}", "none", "see evidenced record --help")
     _check_times(kind, stated, at, now or dt.datetime.now(dt.timezone.utc))
     absent = {name: None for name, form in forms.items() if not form.free}
     return {**absent, **stated, "at": at}, free
@@ -127,9 +127,9 @@ def checked(
 def _check_times(kind: str, stated: Mapping[str, Any], at: str | None, now: dt.datetime) -> None:
     when = None if at is None else moment(at)
     if at is not None and (when is None or when > now + AHEAD):
-        raise FormatError(f"record {kind}: at", f"{TIME.expected} that has come", "another")
+        raise FormatError(f"{kind}: at", f"{TIME.expected} that has come", "another")
     for first, last in (("from", "until"), ("started", "ended")):
         if first in stated and last in stated and stated[first] > stated[last]:
-            raise FormatError(f"record {kind}: {last}", f"a time behind {first}", "one before it")
+            raise FormatError(f"{kind}: {last}", f"a time behind {first}", "one before it")
     if kind == JOB and ("exit" in stated) == ("signal" in stated):
-        raise FormatError(f"record {kind}", "an exit code or a signal", "both, or neither")
+        raise FormatError(kind, "an exit code or a signal", "both, or neither")

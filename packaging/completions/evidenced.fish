@@ -118,7 +118,7 @@ complete -c evidenced -n '__fish_seen_subcommand_from record' -l state -x -a '(_
 complete -c evidenced -n '__fish_seen_subcommand_from wrap' -F
 complete -c evidenced -n '__fish_seen_subcommand_from wrap' -s h -l help -d 'show this help message and exit'
 complete -c evidenced -n '__fish_seen_subcommand_from wrap' -l job -x -d 'what the log calls it'
-complete -c evidenced -n '__fish_seen_subcommand_from wrap' -l require-record -d 'exit 3 if it cannot be recorded'
+complete -c evidenced -n '__fish_seen_subcommand_from wrap' -l require-record -d 'exit 3 if it is not recorded in the hosts log, or the one of --state'
 complete -c evidenced -n '__fish_seen_subcommand_from wrap' -l state -x -a '(__fish_complete_directories)' -d 'state folder with log and key'
 complete -c evidenced -n '__fish_seen_subcommand_from prune' -s h -l help -d 'show this help message and exit'
 complete -c evidenced -n '__fish_seen_subcommand_from prune' -l days -x -d 'keep rows N days (default 400)'

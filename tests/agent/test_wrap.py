@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.places import places
 from evidence.predicates import Event
 from evidence.reader import StoreReader
+from tests.agent.command_line import Evidenced
 from tests.agent.signing.running import signer
 
 TOP = Path(__file__).parents[2]
@@ -102,3 +104,25 @@ def test_wrong_use_runs_nothing(command: tuple[str, ...]) -> None:
     line = [sys.executable, "-m", "agent", "wrap", *command]
     ran = subprocess.run(line, cwd=TOP, capture_output=True, text=True, timeout=30, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 5), (("--require-record",), 3)])
+def test_a_record_in_ones_own_log_is_not_the_one_that_is_required(
+    evidenced: Evidenced, state: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], code: int
+) -> None:
+    """As of a user who may not speak to the signer: what is looked for in the host's log would not be there."""
+    monkeypatch.setattr("agent.commands.wrap.recording_places", lambda _given: places(str(state)))
+    ran = evidenced("wrap", "--job", "nightly", *options, "--", "sh", "-c", "exit 5")
+    assert ran.code == code
+    assert ran.err.startswith(f"evidenced wrap: signed into your own log in {state}, not into the host's; ")
+    assert recorded(state)["exit"] == 5
+
+
+def test_who_may_not_record_for_the_host_is_told_where_it_went(
+    evidenced: Evidenced, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.commands.record.recording_places", lambda _given: places(str(state)))
+    ran = evidenced("record", "restore-test", "--field", "job=db", "--field", "result=ok")
+    assert ran.code == 0
+    assert ran.out.endswith(", in your own log\n")
+    assert ran.err.startswith(f"evidenced record: signed into your own log in {state}, not into the host's; ")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agent.places import SYSTEM, own_log_note
+from agent.places import SYSTEM, own_log_note, recording_places
 from agent.signing.records import RECORDS, checked, moment
 from evidence.errors import FormatError
 from evidence.predicates import Event
@@ -56,10 +56,11 @@ def test_a_record_is_signed_with_who_made_it_and_free_text_beside_it(
 
 
 @pytest.mark.parametrize(
-    ("there", "may_write", "told"), [(True, False, True), (True, True, False), (False, False, False)]
+    ("there", "may_write", "told"),
+    [(True, False, "group evidenced-record"), (True, True, None), (False, False, "the service signs into that one")],
 )
-def test_who_records_into_his_own_log_beside_that_of_the_service_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, may_write: bool, told: bool
+def test_who_records_into_his_own_log_and_not_the_host_s_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, may_write: bool, told: str | None
 ) -> None:
     """Else a record of a job would be missing from what is delivered, and nobody would know."""
     if there:
@@ -67,9 +68,10 @@ def test_who_records_into_his_own_log_beside_that_of_the_service_is_told(
     monkeypatch.setattr("agent.places.SYSTEM", replace(SYSTEM, run=str(tmp_path)))
     monkeypatch.setattr("agent.places.os.geteuid", lambda: 1000)
     monkeypatch.setattr("agent.places.os.access", lambda _path, _mode: may_write)
-    note = own_log_note()
-    assert [note is not None, own_log_note("/x")] == [told, None]
-    assert note is None or "group evidenced-record" in note
+    note = own_log_note(recording_places())
+    assert own_log_note(recording_places("/x"), "/x") is None
+    assert (note or "").startswith("signed into your own log in ") == (told is not None)
+    assert (told or "") in (note or "")
 
 
 def test_every_kind_can_be_recorded_and_is_shown_in_words(evidenced: Evidenced, state: Path) -> None:
@@ -160,3 +162,11 @@ def test_times_are_utc_and_there() -> None:
     assert moment("2026-01-31T07:00:00Z") == dt.datetime(2026, 1, 31, 7, tzinfo=dt.timezone.utc)
     for wrong in ("2026-01-31", "2026-01-31T07:00:00+00:00", "2026-13-31T07:00:00Z", "٢026-01-31T07:00:00Z", ""):
         assert moment(wrong) is None
+
+
+def test_what_is_wrong_with_a_record_is_said_once(evidenced: Evidenced, state: Path) -> None:
+    ran = evidenced("record", "acknowledgement", "--field", "finding=f1", "--state", state)
+    assert ran.code == 2
+    assert (
+        ran.err == "evidenced record: acknowledgement: expected field reason, found none; see evidenced record --help\n"
+    )
