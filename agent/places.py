@@ -72,7 +72,7 @@ def recording_places(given: str | None = None) -> Places:
 
 
 def own_log_note(where: Places, given: str | None = None) -> str | None:
-    """Return what has to be said where a record went into this user's own log, which he did not name, not the host's."""
+    """Return what has to be said where a record went into this user's own log, without his naming it."""
     if given is not None or where.system:
         return None
     step = "the service signs into that one, where it runs"

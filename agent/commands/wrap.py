@@ -43,11 +43,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.usage = f"{parser.prog} [-h] --job NAME [--require-record] [--state DIR] -- COMMAND [ARG ...]"
     parser.add_argument("--job", required=True, metavar="NAME", help="what the log calls it")
-    parser.add_argument(
-        "--require-record",
-        action="store_true",
-        help="exit 3 if it is not recorded in the host's log, or the one of --state",
-    )
+    required = "exit 3 if it is not recorded in the host's log, or the one of --state"
+    parser.add_argument("--require-record", action="store_true", help=required)
     parser.add_argument("--state", metavar="DIR", help="state folder with log and key")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
 
