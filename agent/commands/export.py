@@ -106,7 +106,18 @@ def check_output(name: str) -> None:
 
 
 def _warn(span: Span, since: dt.datetime, until: dt.datetime) -> None:
-    """Say so if a verifier cannot call the period complete, whatever is done with the pack."""
+    """Say so if a verifier cannot call the period complete: because of its begin, and because of its end."""
+    _warn_of_begin(span, since, until)
+    if until > span.behind:
+        last, behind = shown_instant(span.behind - MILLISECOND), shown_instant(span.behind)
+        sys.stderr.write(
+            f"evidenced export: the period ends {shown_instant(until)}, the log's last entry is of {last}: the pack says "
+            "nothing about the time between; where readings were promised that are missing there, a verifier will call "
+            f"the period incomplete; it can be complete with --until {behind}\n"
+        )
+
+
+def _warn_of_begin(span: Span, since: dt.datetime, until: dt.datetime) -> None:
     late = span.complete_from(since, until)
     if late is None:
         return

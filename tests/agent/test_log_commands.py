@@ -153,6 +153,25 @@ def test_a_period_that_begins_before_the_log_is_exported_with_a_warning(
     assert evidenced("verify", pack).code == 0
 
 
+def test_a_period_that_ends_behind_the_log_is_exported_with_a_warning(
+    evidenced: Evidenced, state: Path, tmp_path: Path
+) -> None:
+    assert evidenced("inventory", *SMALL, "--sign", "--every", "1d", "--state", state).code == 0
+    pack = tmp_path / "pack.tgz"
+    ran = evidenced("export", "--until", "2098-12-31", "-o", pack, "--state", state)
+    assert ran.code == 0
+    (warning,) = ran.err.splitlines()
+    assert "the period ends 2099-01-01T00:00:00Z, the log's last entry is of 20" in warning
+    assert evidenced("verify", pack).code == 3
+    until = warning.rpartition("--until ")[2]
+    ran = evidenced("export", "--until", until, "-o", pack, "--overwrite", "--state", state)
+    assert (ran.code, ran.err) == (0, "")
+    assert evidenced("verify", pack).code == 0
+    period = ("--since", "2020-01-01", "--until", "2098-12-31")
+    both = evidenced("export", *period, "-o", pack, "--overwrite", "--state", state)
+    assert ["begins" in both.err, "ends" in both.err, len(both.err.splitlines())] == [True, True, 2]
+
+
 def test_what_was_recorded_since_the_last_snapshot_is_in_the_pack(
     evidenced: Evidenced, signed: Path, tmp_path: Path
 ) -> None:
