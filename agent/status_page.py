@@ -75,8 +75,9 @@ def _told(said: Supervision) -> Iterator[str]:
         yield f"changes are seen by the schedule only: {printable(said.watches_problem)}"
     for each in said.stuck:
         yield f"process {each.pid} hangs in the kernel, with table {printable(', '.join(each.tables))}; look at mounts"
-    for name in said.failing:
-        yield f"{printable(name)} breaks off when it is started; see the journal"
+    for part in said.failing:
+        last = "" if part.age_s is None else f", last {_span(part.age_s)} ago"
+        yield f"{printable(part.what)} breaks off when it is started{last}; see the journal"
     for table in said.tables:
         yield from _amiss(table)
 

@@ -18,6 +18,8 @@ from agent.daemon.starting import LOCK
 from agent.places import Places
 
 LIMIT = 1 << 20
+REPEATED = 2
+"""A part that broke off once, for whatever reason, is started again to see; after that it is amiss."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -69,8 +71,8 @@ class Supervision(msgspec.Struct):
     tables: list[Table] = []
     children: list[Process] = []
     stuck: list[Process] = []
-    failing: list[str] = []
-    """Parts that broke off when they were started last."""
+    failing: list[Process] = []
+    """Parts that broke off each time they were started lately; `age_s` is how long ago the last time was."""
 
 
 def is_running(where: Places) -> bool:
@@ -148,8 +150,8 @@ def _add(said: Supervision, word: str, rest: list[str], now: float) -> None:
         said.children = [*said.children, Process(rest[0], _number(rest[1]) or 0, _since(rest[2], now), tables)]
     elif word == "stuck":
         said.stuck = [*said.stuck, Process("stuck", _number(rest[1]) or 0, _since(rest[2], now), (rest[0],))]
-    elif word == "part" and _number(rest[2]):
-        said.failing = [*said.failing, rest[0]]
+    elif word == "part" and (_number(rest[2]) or 0) >= REPEATED:
+        said.failing = [*said.failing, Process(rest[0], 0, _since(rest[3], now))]
 
 
 def _given(text: str) -> str | None:

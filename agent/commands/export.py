@@ -111,9 +111,9 @@ def _warn(span: Span, since: dt.datetime, until: dt.datetime) -> None:
     if until > span.behind:
         last, behind = shown_instant(span.behind - MILLISECOND), shown_instant(span.behind)
         sys.stderr.write(
-            f"evidenced export: the period ends {shown_instant(until)}, the log's last entry is of {last}: the pack says "
-            "nothing about the time between; where readings were promised that are missing there, a verifier will call "
-            f"the period incomplete; it can be complete with --until {behind}\n"
+            f"evidenced export: the period ends {shown_instant(until)}, the log's last entry is of {last}: the pack "
+            "says nothing about the time between; where readings were promised that are missing there, a verifier will "
+            f"call the period incomplete; it can be complete with --until {behind}\n"
         )
 
 

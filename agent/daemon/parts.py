@@ -47,6 +47,7 @@ class Part:
         self.path = ""
         self.child: Child | None = None
         self.failures = 0
+        self.broke_off_at = NEVER
         self.not_before = 0.0
 
     def listen(self, folder: str, owner: tuple[int, int] | None) -> None:
@@ -77,8 +78,9 @@ class Part:
         lived = self.child is not None and now - self.child.began >= LIVED_S
         self.child = None
         if code in (0, LATER) or lived:
-            self.failures, self.not_before = 0, now
+            self.failures, self.not_before, self.broke_off_at = 0, now, NEVER
         else:
+            self.broke_off_at = now
             self.not_before = now + min(RETRY_S * 2.0 ** min(self.failures, 20), RETRY_LIMIT_S)
             self.failures += 1
 
@@ -125,9 +127,10 @@ class Parts:
         return min([*times, NEVER if UPLOAD in self._family.purposes else self.deliver_at])
 
     def hear(self, ready: set[int], now: float) -> None:
-        """Start the parts that somebody calls."""
+        """Start the parts that somebody calls, and a signer that broke off once, to see whether it does so again."""
         for part in self.members:
-            if part.child is None and part.socket.fileno() in ready:
+            again = part.name == SIGN and part.failures == 1 and now >= part.not_before
+            if part.child is None and (again or part.socket.fileno() in ready):
                 self._start(part, now)
 
     def deliver_due(self, now: float) -> None:

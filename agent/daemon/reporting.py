@@ -55,7 +55,8 @@ def lines(supervisor: Supervisor) -> Iterator[tuple[object, ...]]:
     for each in runs.stuck:
         yield "stuck", each.table, each.pid, _moment(each.since)
     for part in parts.members:
-        yield "part", part.name, "-" if part.child is None else part.child.pid, part.failures
+        pid = "-" if part.child is None else part.child.pid
+        yield "part", part.name, pid, part.failures, _moment(part.broke_off_at)
 
 
 def _table(name: str, table: TableTimes, reading: Reading | None, read_at: float) -> tuple[object, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
 import signal
 import sys
 
-from agent.daemon import children, clocks
+from agent.daemon import children, clocks, reporting
 from agent.daemon.children import Child, Order
 from agent.daemon.plan import Plan, PlanError, plan_said, read_file
 from agent.daemon.settings import Settings, read_settings
@@ -27,6 +28,8 @@ def main(words: list[str]) -> int:
         lock = _locked(settings.run)
         if lock is None:
             return _complain(f"{settings.run}: expected no other supervisor, found one that runs; see evidenced status")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(settings.run, reporting.NAME))  # of one that was killed
         return Supervisor(settings, _first_plan(settings)).run()
     except PlanError as error:
         return _complain(str(error))

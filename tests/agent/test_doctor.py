@@ -285,7 +285,7 @@ def test_a_supervisor_that_complains_of_nothing_is_fine() -> None:
             {"stuck": [Process("stuck", 78, 600.0, ("packages",))]},
             "process 78 hangs in the kernel, with table packages",
         ),
-        ({"failing": ["sign"]}, "sign breaks off"),
+        ({"failing": [Process("sign", 0, 7.0)]}, "sign breaks off when it is started, last 7 s ago"),
     ],
 )
 def test_what_the_supervisor_complains_about_is_wrong(changes: dict[str, object], text: str) -> None:

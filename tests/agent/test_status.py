@@ -29,7 +29,7 @@ deliver\t-
 watches\t1\t15\t0\t{watches}
 table\tusers\t{interval}\t120.0\t3720.0\t0\t{coverage}\t26\t0\t3\t1\t23564
 child\tsweep\t4712\t149.0\tsweeps
-part\tsign\t4713\t{failures}
+part\tsign\t4713\t{failures}\t110.0
 """
 AT = "2026-11-22T00:12:10.771Z"
 WELL = {"plan": "-", "held": "-", "watches": "-", "coverage": "complete", "failures": "0", "interval": "999999999"}
@@ -77,7 +77,7 @@ def test_one_that_runs_well_is_shown_with_every_table(evidenced: Evidenced, stat
         ({"watches": "too many watches"}, "changes are seen by the schedule only: too many watches"),
         ({"coverage": "failed"}, "table users failed"),
         ({"interval": "1"}, "table users is late: read"),
-        ({"failures": "3"}, "sign breaks off when it is started"),
+        ({"failures": "3"}, "sign breaks off when it is started, last "),
     ],
 )
 def test_what_is_amiss_comes_first(
@@ -87,6 +87,13 @@ def test_what_is_amiss_comes_first(
     told = evidenced("status", "--state", state)
     assert told.code == 3
     assert told.lines[0].startswith(f"! {expected}")
+
+
+def test_a_part_that_broke_off_once_is_not_said_to_do_so_each_time(
+    evidenced: Evidenced, state: Path, running: Path
+) -> None:
+    running.write_text(SAID.format(**{**WELL, "failures": "1"}))
+    assert evidenced("status", "--state", state).code == 0
 
 
 def test_a_child_that_hangs_is_named(evidenced: Evidenced, state: Path, running: Path) -> None:

@@ -63,7 +63,7 @@ class Daemon:
         with self.errors.open("ab") as errors:
             self._process = subprocess.Popen(words, stderr=errors, stdin=subprocess.DEVNULL)
         if hurry:
-            until(lambda: (self.folder / "run/status").exists() or self.process.poll() is not None)
+            until(lambda: self.is_up() or self.process.poll() is not None)
             self.signal(signal.SIGUSR1)
 
     @property
@@ -103,6 +103,13 @@ class Daemon:
         said = parse((self.folder / "run/status").read_text(), time.clock_gettime(time.CLOCK_BOOTTIME))
         assert said is not None
         return said
+
+    def is_up(self) -> bool:
+        """Return whether it is this one that says how it is, and none before it."""
+        try:
+            return self.status().pid == self.process.pid
+        except FileNotFoundError:
+            return False
 
     def said(self) -> str:
         """Return what it said to people."""

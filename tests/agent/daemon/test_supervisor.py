@@ -195,7 +195,21 @@ def test_a_signer_that_always_breaks_off_is_not_started_in_a_storm(daemon: Daemo
         times = [each["at"] for each in daemon.journal("_sign")]
     assert times[1] - times[0] >= 0.9
     assert times[2] - times[1] >= 1.9
-    assert daemon.status().failing == ["sign"]
+    until(lambda: [each.what for each in daemon.status().failing] == ["sign"])
+
+
+def test_a_signer_that_was_killed_once_is_seen_to_be_well_before_anybody_calls_it(daemon: Daemon) -> None:
+    daemon.script("_sign", "import time; time.sleep(3600)")
+    daemon.start()
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(f"{daemon.folder}/run/sign.sock")
+        until(lambda: len(daemon.journal("_sign")) == 1)
+    daemon.script("_sign", "")
+    os.kill(daemon.journal("_sign")[0]["pid"], signal.SIGKILL)
+    until(lambda: len(daemon.journal("_sign")) == 2)
+    until(lambda: all(each.what != "sign" for each in daemon.status().children))
+    assert daemon.status().failing == []
+    assert len(daemon.journal("_sign")) == 2, "it ended well, and is not needed"
 
 
 def test_delivery_follows_a_signed_run_and_is_tried_again_when_the_uploader_says(daemon: Daemon) -> None:
@@ -321,9 +335,16 @@ def test_after_it_was_killed_it_starts_again_over_what_was_left(daemon: Daemon) 
     daemon.process.wait()
     assert gone(left), "a run ends with the supervisor"
     assert hints.load(f"{daemon.folder}/cache", supervisor.boot_id()).keys() == {"users"}
-    (daemon.folder / "run/status").unlink()
     daemon.start()
     daemon.wait_for(2, "agent-started")
+
+
+def test_what_one_that_was_killed_said_of_itself_is_not_believed_of_the_next(daemon: Daemon) -> None:
+    (daemon.folder / "run/status").write_text("evidenced-status 1\npart\tsign\t-\t3\t1.0\n")
+    daemon.plan.write_text("nonsense")
+    daemon.start(hurry=False)
+    assert daemon.process.wait(15) == 3
+    assert not (daemon.folder / "run/status").exists()
 
 
 def test_what_was_read_not_long_ago_waits_for_its_time_after_a_restart(daemon: Daemon) -> None:
