@@ -11,6 +11,7 @@ import contextlib
 import io
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def personal_columns() -> str:
 def inventory() -> str:
     """Return what an inventory of the recorded host looks like."""
     out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        code = main(["inventory", "--root", RECORDED])
+    with contextlib.redirect_stdout(out), tempfile.NamedTemporaryFile() as settings:  # none of this machine
+        code = main(["inventory", "--root", RECORDED, "--config", settings.name, "--state", f"{settings.name}-none"])
     if code:
         raise RuntimeError(f"inventory of {RECORDED}: expected exit code 0, found {code}")
     return f"```text\n$ evidenced inventory --root {RECORDED}\n{out.getvalue()}```\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,10 @@ class Ran:
 
 
 Evidenced = Callable[..., Ran]
+
+
+def apart(folder: Path) -> list[str]:
+    """Return options with which a process looks at no settings and no state of this machine."""
+    settings = folder / "no-settings.toml"
+    settings.touch(0o600)
+    return ["--config", str(settings), "--state", str(folder / "no-state")]

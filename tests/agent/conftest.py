@@ -12,19 +12,31 @@ from tests.agent.command_line import Evidenced, Ran
 
 
 @pytest.fixture
-def evidenced(capfd: pytest.CaptureFixture[str]) -> Evidenced:
-    """Run one command line in this process."""
+def evidenced(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Evidenced:
+    """Run one command line in this process; what reads a host looks at no state of this machine."""
 
     def run(*arguments: str | Path) -> Ran:
         capfd.readouterr()
+        words = [os.fspath(each) for each in arguments]
+        if words[:1] in (["inventory"], ["show-payload"]) and "--state" not in words:
+            words += ["--state", os.fspath(tmp_path / "no-state")]
         try:
-            code = main([os.fspath(each) for each in arguments])
+            code = main(words)
         except SystemExit as stop:  # argparse leaves so
             code = int(stop.code or 0)
         told = capfd.readouterr()
         return Ran(code, told.out, told.err)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep away what this machine has configured and signed; a process that a test starts as root is given --config."""
+    nowhere = tmp_path_factory.getbasetemp() / "no-settings"
+    monkeypatch.setattr("agent.configuration.files.SYSTEM_FILE", str(nowhere / "agent.toml"))
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(nowhere))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from collectors.access import users
 from collectors.contract import Gap
 from evidence.errors import CommitError
 from evidence.log import EvidenceStore
-from tests.agent.command_line import Evidenced
+from tests.agent.command_line import Evidenced, apart
 
 HOSTS = Path(__file__).parent.parent.parent / "fixtures/hosts"
 SMALL = ("--table", "users", "--table", "host")
@@ -219,10 +219,10 @@ def test_foreign_text_cannot_move_the_cursor_or_reorder_a_line() -> None:
 def test_progress_is_drawn_on_a_terminal_and_cleared_before_the_summary(image: Path, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     done = subprocess.Popen(
-        [sys.executable, "-m", "agent", "inventory", "--root", image, "--table", "users"],
+        [sys.executable, "-m", "agent", "inventory", "--root", image, "--table", "users", *apart(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=follower,
-        env={**os.environ, "TERM": "xterm", "XDG_STATE_HOME": os.fspath(tmp_path)},
+        env={**os.environ, "TERM": "xterm"},
     )
     out, _ = done.communicate(timeout=60)
     os.close(follower)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.command_line import apart
+
 PROGRAM = f"{sys.executable} -m agent"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQ5tCGNlmTnYbwQtK5n4hjDmJpTLnWxAkl3TPGdAYs5"
 
@@ -93,13 +95,13 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
     assert (ran.stdout, ran.stderr) == ("# Tables\n", "")
 
 
-def test_paths_are_the_same_bytes_in_any_locale(image: Path) -> None:
+def test_paths_are_the_same_bytes_in_any_locale(image: Path, tmp_path: Path) -> None:
     """A home in passwd is UTF-8; so is its name on disk, whatever the language of who reads it."""
     (image / "etc/passwd").write_text("jörg:x:1000:1000::/home/jörg:/bin/sh\n", "utf-8")
     folder = image / "home/jörg/.ssh"
     folder.mkdir(parents=True)
     (folder / "authorized_keys").write_text(KEY + "\n")
-    command = f"{PROGRAM} inventory --root {image} --table ssh_authorized_keys --json"
+    command = f"{PROGRAM} inventory --root {image} --table ssh_authorized_keys --json {' '.join(apart(tmp_path))}"
     plain = shell(command)
     assert plain.returncode == 0
     assert "/home/jörg/.ssh/authorized_keys" in plain.stdout
@@ -107,9 +109,10 @@ def test_paths_are_the_same_bytes_in_any_locale(image: Path) -> None:
     assert other.stdout == plain.stdout
 
 
-def test_output_in_ascii_has_plain_signs_and_escapes_the_rest(image: Path) -> None:
+def test_output_in_ascii_has_plain_signs_and_escapes_the_rest(image: Path, tmp_path: Path) -> None:
     (image / "etc/hostname").write_text("jörg\n", "utf-8")
-    ran = shell(f"{PROGRAM} inventory --root {image} --table users", LC_ALL="C", PYTHONIOENCODING="ascii")
+    command = f"{PROGRAM} inventory --root {image} --table users {' '.join(apart(tmp_path))}"
+    ran = shell(command, LC_ALL="C", PYTHONIOENCODING="ascii")
     assert ran.returncode == 0
     assert ran.stdout.startswith("evidenced 0.1.0 - j\\xf6rg - image ")
     assert ran.stdout.isascii()

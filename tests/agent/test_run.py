@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from agent.commands.run import _make_folders, _words
+from agent.configuration.files import configuration_file
 from agent.places import Places, places
 from evidence.predicates import Snapshot
 from evidence.reader import StoreReader
-from tests.agent.command_line import Evidenced
+from tests.agent.command_line import Evidenced, apart
 from tests.agent.daemon.conftest import PLAN, until
 
 WAIT_S = 40.0
@@ -40,6 +41,7 @@ def service(state: Path, watched: Path, tmp_path: Path) -> Iterator[subprocess.P
     tables = f"table\tusers\t3600\t1\tfile\ntable\tos_support\t3600\t1\tfile\nwatch\t{watched}/\tusers\n"
     (tmp_path / "plan").write_text(plan + tables)
     words = [sys.executable, "-m", "agent", "run", "--state", str(state), "--plan", str(tmp_path / "plan")]
+    words += apart(tmp_path)[:2]
     with (tmp_path / "stderr").open("wb") as errors, subprocess.Popen(words, stderr=errors) as process:
         yield process
         process.kill()
@@ -123,7 +125,7 @@ def test_parts_of_other_users_are_told_where_the_configuration_is(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     options = argparse.Namespace(config=None, plan=None)
     words = list(_words(places(str(tmp_path)), options, separate=separate))
-    assert ("/etc/evidenced/agent.toml" in words) == separate
+    assert (configuration_file() in words) == separate
 
 
 def test_the_uploader_may_tell_the_signer_what_was_delivered_and_the_signer_has_no_group_more(

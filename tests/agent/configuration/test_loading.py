@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.configuration.digest import digest
-from agent.configuration.files import configuration_file
+from agent.configuration.files import SYSTEM_FILE, configuration_file
 from agent.configuration.loading import Loaded, configured, load
 from agent.configuration.model import Configuration, Directory, HttpPut
 from agent.errors import WRONG_USE, CommandError
@@ -53,6 +53,7 @@ def test_the_systems_main_file_need_not_exist_when_it_is_named(
 def test_root_has_the_systems_file_and_a_user_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("agent.configuration.files.SYSTEM_FILE", SYSTEM_FILE)
     assert configuration_file() == "/etc/evidenced/agent.toml"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
