@@ -79,11 +79,13 @@ def test_it_runs_on_every_python_there_is(pyz: Path, here: Path) -> None:
 
 
 def test_the_plain_commands_work_from_it_and_leave_nothing(pyz: Path, here: Path) -> None:
-    home = {"HOME": str(here)}
+    home, apart = {"HOME": str(here)}, ("--state", str(here / "no-state"))
     assert "packages" in ran(pyz, "tables", cwd=here, **home).out
-    assert ran(pyz, "inventory", "--no-sign", *SMALL, cwd=here, **home).out.endswith("Not signed: printed only.\n")
-    assert ran(pyz, "inventory", *SMALL, cwd=here, **home).out.endswith("Not signed: printed only.\n")
-    assert ran(pyz, "show-payload", *SMALL, cwd=here, **home).out.startswith("# statement")
+    assert ran(pyz, "inventory", "--no-sign", *SMALL, *apart, cwd=here, **home).out.endswith(
+        "Not signed: printed only.\n"
+    )
+    assert ran(pyz, "inventory", *SMALL, *apart, cwd=here, **home).out.endswith("Not signed: printed only.\n")
+    assert ran(pyz, "show-payload", *SMALL, *apart, cwd=here, **home).out.startswith("# statement")
     assert "commands:" in ran(pyz, "--help", cwd=here, **home).out
     assert ran(pyz, "--version", cwd=here, **home).out.startswith("evidenced ")
     assert not list(here.iterdir())
