@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -553,4 +554,5 @@ def test_looking_writes_nothing(log: Path, evidenced: Evidenced) -> None:
     before = everything()
     evidenced("doctor", "--state", log, "--config", config(log.parent, ""))
     assert everything() == before
-    assert sqlite3.connect(f"file:{log}/index.sqlite?mode=ro", uri=True).execute("pragma quick_check").fetchone()
+    with contextlib.closing(sqlite3.connect(f"file:{log}/index.sqlite?mode=ro", uri=True)) as index:
+        assert index.execute("pragma quick_check").fetchone()
