@@ -28,15 +28,22 @@ class InForce:
         self._state = state
         self._config = config
 
-    def take(self, digest: str | None) -> None:
-        """Keep what the files say, if it is what was just signed. Raises: OSError, EvidenceError."""
+    def read(self, digest: str | None) -> bytes | None:
+        """Return what the files say as canonical JSON, if it has the digest that is to be signed. Raises: OSError.
+
+        It is read before that is signed: an edit that comes behind the entry does not count by it.
+        """
         from agent.configuration.digest import canonical, digest_of  # noqa: PLC0415  a TOML reader comes with it
         from agent.configuration.loading import load  # noqa: PLC0415
 
         text = canonical(load(self._config).configuration)
-        if digest_of(text) != digest:
-            sys.stderr.write("evidenced _sign: the configuration is not the one in force; reload the service\n")
-            return
+        if digest_of(text) == digest:
+            return text
+        sys.stderr.write("evidenced _sign: the configuration is not the one in force; reload the service\n")
+        return None
+
+    def keep(self, text: bytes) -> None:
+        """Keep the settings that were read, now that their digest is signed. Raises: OSError, EvidenceError."""
         root = open_state(self._state, create=True)
         with contextlib.closing(root):
             root.replace(NAME, text)

@@ -64,6 +64,7 @@ class Service:
     def act(self, request: Request, uid: int) -> Answer:
         """Do what a user asks and return the answer, which is an error where it could not be done."""
         answer: Answer
+        settings = self._settings_of(request.question)
         try:
             answer = self._desk.answer(request.question, request.collections, uid)
         except EvidenceError as error:
@@ -72,7 +73,7 @@ class Service:
             found = (error.strerror or type(error).__name__).lower()
             answer = Failed(kind="StateError", where=self._clerk.state, expected="a state", found=found, step="")
         if isinstance(answer, Signed):
-            self._signed(request.question)
+            self._signed(request.question, settings)
         self._acted = time.monotonic()
         return told(answer, self._clerk)
 
@@ -105,10 +106,20 @@ class Service:
         if self._due is not None and self._due - now <= COALESCE_S:
             self._written(now)
 
-    def _signed(self, question: Question) -> None:
+    def _settings_of(self, question: Question) -> bytes | None:
+        """Return the settings that an event says are in force from now on, before it is signed."""
+        if self._in_force is None or not isinstance(question, protocol.Event) or question.kind not in CONFIGURED:
+            return None
+        try:
+            return self._in_force.read(question.fields.get(CONFIGURED[question.kind]))
+        except OSError as error:
+            _tell(error)
+            return None
+
+    def _signed(self, question: Question, settings: bytes | None) -> None:
         """Follow up what was signed, which nothing that goes wrong here undoes."""
         if isinstance(question, protocol.Event) and question.kind in CONFIGURED:
-            self._configured(question.fields[CONFIGURED[question.kind]])
+            self._configured(settings)
         try:
             self._put_off(question)
         except (EvidenceError, OSError) as error:  # no outbox to look at: that must keep nobody from his answer
@@ -125,11 +136,11 @@ class Service:
         due = time.monotonic() + self._outbox.wait_s(urgent=not (scheduled or alive))
         self._due = due if self._due is None else min(self._due, due)
 
-    def _configured(self, digest: str | None) -> None:
+    def _configured(self, settings: bytes | None) -> None:
         """Work by the configuration that was just signed."""
         try:
-            if self._in_force is not None:
-                self._in_force.take(digest)
+            if self._in_force is not None and settings is not None:
+                self._in_force.keep(settings)
         except (EvidenceError, OSError) as error:
             _tell(error)
         self._outbox.reload()

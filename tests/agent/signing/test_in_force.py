@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from agent.signing.protocol import Event
 from agent.signing.service import Service
 from agent.signing.session import Request
 from agent.version import VERSION
+from evidence.log import Entry
 
 
 @pytest.fixture
@@ -70,3 +72,23 @@ def test_where_what_was_kept_is_gone_or_damaged_the_files_count(tmp_path: Path, 
     assert set(InForce(str(state), str(file)).policy().sinks) == {"two"}
     (state / NAME).unlink()
     assert set(InForce(str(state), str(file)).policy().sinks) == {"two"}
+
+
+def test_an_edit_behind_the_entry_does_not_count_by_it(tmp_path: Path, file: Path) -> None:
+    """Whoever sees the entry and edits at once is not ahead of the signer."""
+    state = tmp_path / "state"
+    first = write(file, "one")
+
+    class Edited(Clerk):
+        def event(self, *args: Any, **kwargs: Any) -> Entry:
+            entry = super().event(*args, **kwargs)
+            write(file, "two")
+            return entry
+
+    clerk, in_force = Edited(str(state), 1), InForce(str(state), str(file))
+    service = Service(clerk, Outbox(places(str(state)).outbox, clerk, in_force.policy), in_force=in_force)
+    service.act(
+        Request(Event(kind="agent-started", fields={"config": first, "version": VERSION}, details={}, labels={}), ()), 0
+    )
+    clerk.close()
+    assert set(InForce(str(state), str(file)).policy().sinks) == {"one"}
