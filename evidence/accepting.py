@@ -81,6 +81,19 @@ def acknowledged(answer: Answer, known: Known) -> tuple[Verified, ...]:
     return cosigned
 
 
+def acknowledged_alone(data: bytes, known: Known, root: bytes) -> tuple[Verified, ...]:
+    """Return who acknowledges a batch that nobody but itself can speak for: its log is not in this state any more.
+
+    `known` and `root` are what its own checkpoint says. Of a tree that has grown since, the log's signature and that of
+    whom we know are all there is: they had compared the leaves before they answered. Raises: EvidenceError.
+    """
+    answer = read(data, known)
+    cosigned = acknowledged(answer, known)
+    if answer.checkpoint.size == known.size and answer.checkpoint.root != root:
+        raise ReceiptError("answer", "the tree of the batch", "another of its size")
+    return cosigned
+
+
 def keep(folder: Folder, answer: Answer, cosigned: Sequence[Verified], known: Known, key: PrivateKey | None) -> None:
     """Keep an acknowledgement if it is newer than what one of its cosigners gave before; durable when this returns.
 

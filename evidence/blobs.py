@@ -146,6 +146,14 @@ class Blobs:
         except FileNotFoundError:
             return None
 
+    def stored_size(self, name: str) -> int:
+        """Return how many bytes are kept of a blob; 0 if it is not there."""
+        try:
+            facts = self._in(name).facts(name)
+        except FileNotFoundError:
+            return 0
+        return 0 if facts is None else facts.st_size
+
     def names(self, start: str = "") -> Iterator[str]:
         """Yield the digests of all blobs, sorted; with `start`, of one folder."""
         for prefix in self._folder.names():

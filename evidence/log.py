@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from evidence import batch, enrolment, history, identity, keyring, prune, reserve, statement
+from evidence import batch, batch_source, enrolment, history, identity, keyring, prune, reserve, statement, steps
 from evidence.accepting import Accepted, RestoredError
 from evidence.answered import answered
 from evidence.batch import BatchInfo
@@ -130,6 +130,7 @@ class EvidenceStore:
         """
         with self._journal.committing():
             log = self._journal.continued(observation)
+            steps.keep_all(self._journal, log.key)
             key = keyring.make_next(self._journal.layout.keys)
             fields = statement.key_rotated(key.public, log.identity.number + 1)
             blob, payload = event(ROTATED, fields, {}, None)
@@ -197,6 +198,7 @@ class EvidenceStore:
         first: int,
         *,
         size: int | None = None,
+        up_to: int | None = None,
         limit_bytes: int = LIMIT_BYTES,
         with_blobs: bool = True,
         overwrite: bool = False,
@@ -204,20 +206,28 @@ class EvidenceStore:
     ) -> BatchInfo:
         """Write the entries of a log from `first` on, and the blobs they bring, as one file into a folder.
 
-        It ends where `limit_bytes` of envelopes and blobs are reached, at `size` if that is given, at the end of the
-        log in any case: the next batch begins at the `size` that is returned. Without blobs and with `overwrite` it
-        replaces one that was written. A log whose key was destroyed goes in one piece, or in those that stand in the
-        folder already. Members of the folder's group may read the file, unless `mode` is another.
+        It ends where `limit_bytes` of envelopes and blobs are reached, at `size` if that is given, in any case at the
+        end of the log, or at `up_to` in front of it: the next batch begins at the `size` that is returned. Without
+        blobs and with `overwrite` it replaces one that was written. A log whose key was destroyed goes in parts that
+        end where a signature is left (`evidence.steps`), which may be past `up_to`. Members of the folder's group may
+        read the file, unless `mode` is another.
         Raises: StateError if there are no such entries; PackError if the disk refuses or a file of its name stands
         there; DamageError.
         """
-        wanted = Wanted(folder, log_id, first, size, limit_bytes, with_blobs)
+        wanted = Wanted(folder, log_id, first, size, up_to, limit_bytes, with_blobs)
         with StoreReader(self._root.path) as reader:
             try:
                 contents = gathered(self._journal, reader, wanted)
             except OSError as error:
                 raise StateError(self._root.path, "a state that can be read", words(error)) from error
             return batch.write(reader, contents, folder, overwrite=overwrite, mode=mode)
+
+    def cut(self, log_id: str, first: int, size: int) -> int | None:
+        """Return where a batch can be cut in two, near its middle; None if it cannot. Raises: StateError."""
+        try:
+            return batch_source.cut(self._journal, log_id, first, size)
+        except OSError as error:
+            raise StateError(self._root.path, "a state that can be read", words(error)) from error
 
     def accept_receipt(self, log_id: str, data: bytes, verifiers: Sequence[Verifier], *, covers: int = 0) -> Accepted:
         """Check what a hub or witness answered for a log, keep it, and return what it acknowledges.

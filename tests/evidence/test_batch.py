@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import random
 import stat
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import note, tree
+from evidence import note, steps, tree
 from evidence.batch_form import place_of
 from evidence.batch_read import open_batch
 from evidence.errors import CommitError, PackError, StateError
+from evidence.index import Row, pack
 from evidence.log import EvidenceStore
 from evidence.note import Checkpoint, Verifier
 from evidence.pack_target import Target
@@ -155,6 +158,93 @@ def test_many_new_blobs_at_once_are_found_as_few_are(shipper: Shipper, monkeypat
     many = shipper.write(log, 3)
     monkeypatch.setattr("evidence.batch_range._FEW", 0)
     assert shipper.write(log, 3, overwrite=True) == many
+
+
+def test_a_batch_ends_where_it_is_told_to_or_before(shipper: Shipper) -> None:
+    log = shipper.append(*FEW)
+    assert [shipper.write(log, 1, up_to=4, limit_bytes=limit).size for limit in (1, 1 << 20)] == [2, 4]
+    with pytest.raises(StateError, match="entries 1 to 6"):
+        shipper.write(log, 1, up_to=7)
+
+
+def test_a_log_whose_key_is_destroyed_is_left_with_signatures_to_cut_it_at(
+    shipper: Shipper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "STEP_BYTES", 1)
+    old = shipper.append(*FEW)
+    unlike = shipper.write(old, 2, size=4)
+    with shipper.opened() as store:
+        store.rotate(SEEN)
+        assert store.cut(old, 1, 6) == 3
+        assert store.cut(old, 2, 3) is None
+    assert shipper.write(old, 2, size=4, overwrite=True) == unlike  # signed before the key went, or after: the same
+    infos = [info for info in shipper.all(limit_bytes=1, overwrite=True) if info.log_id == old]
+    assert [(each.first, each.size) for each in infos] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 7)]
+    assert Taken(shipper.path(infos[-1])).entries[-1].kind == "key-rotated"
+
+
+def test_steps_of_half_a_mebibyte_are_few(shipper: Shipper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STEP_BYTES", 5000)
+    old = shipper.append(*FEW)
+    with shipper.opened() as store:
+        store.rotate(SEEN)
+    text = (shipper.state / "logs" / old / "steps").read_text()
+    assert 0 < text.count("\n") < 5
+    for name in names_in(shipper.state / "logs" / old):
+        assert (shipper.state / "logs" / old / name).stat().st_mode & 0o077 == 0
+
+
+def test_every_log_of_a_key_keeps_steps_and_one_that_is_damaged_stops_no_rotation(
+    shipper: Shipper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "STEP_BYTES", 1)
+    first = shipper.append(*FEW)
+    (segment,) = (shipper.state / "logs" / first / "segments").iterdir()
+    segment.write_bytes(segment.read_bytes()[:300])
+    (shipper.state / "index.sqlite").unlink()
+    second = shipper.append(*FEW)
+    with shipper.opened() as store:
+        store.rotate(SEEN)
+    assert first.partition("-")[0] == second.partition("-")[0]
+    assert [(shipper.state / "logs" / each / "steps").exists() for each in (first, second)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b"",
+        lambda data: data[:-10],
+        lambda data: data.replace(b"sshsig", b"sshsih"),
+        lambda data: b"\n\x00{}\n[]\n" + data[:100],
+        lambda data: data.replace(b"AAAA", b"AAAB"),
+    ],
+    ids=["empty", "cut short", "another key", "no JSON", "other signatures"],
+)
+def test_steps_that_do_not_hold_are_none(
+    shipper: Shipper, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(steps, "STEP_BYTES", 1)
+    old = shipper.append(*FEW)
+    with shipper.opened() as store:
+        store.rotate(SEEN)
+    file = shipper.state / "logs" / old / "steps"
+    file.write_bytes(change(file.read_bytes()))
+    at = 0
+    while at < 7:
+        info = shipper.write(old, at, limit_bytes=1)
+        assert Taken(shipper.path(info)).finished
+        at = info.size
+    assert at == 7
+
+
+@given(lengths=st.lists(st.integers(1, 50), max_size=40), limit=st.integers(1, 120))
+def test_parts_are_within_the_limit_or_of_one_entry_and_leave_nothing_out(lengths: list[int], limit: int) -> None:
+    rows = [Row(0, 0, each, bytes(32), "", "snapshot", "", pack({})) for each in lengths]
+    ends = [0, *steps.sizes_of(rows, lambda _: 0, limit), len(rows)]
+    parts = [lengths[first:stop] for first, stop in itertools.pairwise(ends)]
+    assert list(itertools.chain(*parts)) == lengths
+    assert all(sum(each) <= limit or len(each) == 1 for each in parts)
+    assert all(sum(one) + other[0] > limit for one, other in itertools.pairwise(parts))
 
 
 def test_a_log_whose_key_was_destroyed_goes_in_one_piece(shipper: Shipper) -> None:
