@@ -1,8 +1,8 @@
 """The outbox: immutable batches that wait until every sink has them, within a budget of bytes.
 
-Only the signer writes and removes here. A batch goes when each sink has it: a hub proves that by its signature, a
-folder or a store by the uploader's word for the file's digest. Over the budget the oldest batches are replaced by the
-same entries without blobs, each replacement signed; entries themselves are never dropped.
+Only the signer writes and removes here. A batch goes when each sink has it, and for no other reason: a hub proves that
+by its signature, a folder or a store by the uploader's word for the file's digest. Over the budget the oldest batches
+are replaced by the same entries without blobs (`shrinking`); entries themselves are never dropped (`mending`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 
 from agent.signing import progress as progress_file
+from agent.signing import standing
 from agent.signing.clerk import Clerk
+from agent.signing.mending import Mending
 from agent.signing.policy import Policy
-from agent.signing.progress import Batch, Progress, Replacing
-from evidence.accepting import ReceiptError
-from evidence.batch_form import Place, place_of
-from evidence.errors import EvidenceError, FormatError, PackError, StateError
+from agent.signing.progress import Progress, Span, begins
+from agent.signing.shrinking import Shrinking
+from evidence.errors import DamageError, EvidenceError, FormatError, PackError, StateError
 from evidence.note import Verifier
 from evidence.reader import LogInfo, StoreReader
 from evidence.state import open_state
@@ -30,8 +31,6 @@ COALESCE_S = 5.0
 AT_ONCE = 8
 """Batches that one request writes; the rest follows while nobody waits."""
 FOLDER_MODE = 0o700
-WORTH_BYTES = 32 << 10
-"""A smaller batch is left as it is: the entry that tells of its replacement would take as much room."""
 TOO_LARGE = "too-large"
 """The word with which a refusal begins that smaller batches would not meet."""
 
@@ -48,6 +47,9 @@ class Outbox:
         self._policy_of = policy_of
         self._policy: Policy | None = None
         self.wall = wall
+        self._mending = Mending(folder, clerk)
+        self._is_mended = False
+        self._shrinking = Shrinking(folder, clerk, self._save)
         self._loaded: Progress | None = None
 
     @property
@@ -63,11 +65,9 @@ class Outbox:
 
     @property
     def progress(self) -> Progress:
-        """Return how far everything is; files and progress agree when it is first asked for."""
+        """Return how far everything is, as it was noted."""
         if self._loaded is None:
-            loaded = progress_file.load(self._clerk.state)
-            self._mend(loaded)
-            self._loaded = loaded  # not before: what was not mended to the end is tried again
+            self._loaded = progress_file.load(self._clerk.state)
         return self._loaded
 
     def wait_s(self, *, urgent: bool) -> float:
@@ -87,17 +87,16 @@ class Outbox:
             return 0
         self._make_folder()
         count, amiss = 0, None
-        with self.saved() as progress:
-            for log in self._logs():
+        with self._agreed() as progress:
+            for log_id, span in [(log.id, each) for log in self._logs() for each in progress.wanted(log.id, log.size)]:
                 try:
-                    while count < most and progress.next.get(log.id, 0) < log.size:
-                        self._write_one(progress, log.id, progress.next.get(log.id, 0))
-                        count += 1
+                    count += self._write_span(progress, log_id, span, most - count)
                 except PackError:  # noqa: PERF203  the disk refuses, whatever the log
                     raise
                 except EvidenceError as error:
                     amiss = amiss or error
-        self._trim()
+        with self.saved() as progress:
+            self._shrinking.trim(progress, self.policy.limit_bytes)
         if amiss is not None and not count:
             raise amiss
         return count
@@ -107,19 +106,22 @@ class Outbox:
         return self.write() if self.wait_s(urgent=False) <= COALESCE_S else 0
 
     def again(self, log_id: str, first: int) -> int:
-        """Write once more what begins with an entry: a hub lost it. Raises: StateError if there is no such entry."""
+        """Write once more what stands from an entry on and is in no batch any more: a hub lost it.
+
+        What is still in the outbox stays, whatever the log could give. Raises: StateError if there is no such entry.
+        """
         sizes = {each.id: each.size for each in self._logs()}
         if first >= sizes.get(log_id, 0):
             raise StateError(f"log {log_id}", f"an entry {first}", f"{sizes.get(log_id, 0)}", "see evidenced log")
-        with self.saved() as progress:
-            self._forget(progress, log_id, first)
+        with self._agreed() as progress:
+            progress.lacks(log_id, first, sizes[log_id])
         return self.write()
 
     def left(self) -> bool:
         """Return whether there are entries that no batch holds."""
         if not self.policy.sinks:
             return False
-        return any(self.progress.next.get(each.id, 0) < each.size for each in self._logs())
+        return any(self.progress.wanted(each.id, each.size) for each in self._logs())
 
     def enrolled(self, vkey: str) -> None:
         """Believe a hub's signatures from now on; the entry that says so is signed already."""
@@ -135,18 +137,14 @@ class Outbox:
         policy = self.policy.sinks.get(sink)
         if policy is None:
             raise StateError(f"sink {sink}", "one of the configuration", "none of its name", "reload the signer")
-        place = progress_file.place(name)
-        with self.saved() as progress:
+        progress_file.place(name)
+        with self._agreed() as progress:
             if policy.kind == "hub":
                 if note is None:
                     raise FormatError(f"sink {sink}", "the log's checkpoint with the hub's signature", "none")
-                size = self._acknowledged(place, note, policy.vkey)
-                held = [each for each in progress.batches if progress_file.is_within(each, place.log_id, size)]
+                held = self._acknowledged(progress, name, note, policy.vkey)
             else:
-                batch = progress.batches.get(name)
-                if batch is not None and batch.sha256 != sha256:
-                    raise FormatError(f"sink {sink}", "the digest of the batch", "another")
-                held = [] if batch is None else [name]
+                held = self._received(progress, sink, name, sha256)
             for each in held:
                 progress.batches[each].has_come_to(sink)
             return self._settle(progress)
@@ -159,46 +157,46 @@ class Outbox:
         """
         if sink not in self.policy.sinks:
             raise StateError(f"sink {sink}", "one of the configuration", "none of its name", "reload the signer")
-        with self.saved() as progress:
+        with self._agreed() as progress:
             batch = progress.batches.get(name)
             if proof is not None:
-                self._take_proof(progress_file.place(name).log_id, proof)
-            if batch is None:
-                return
+                hubs = [Verifier.parse(each) for each in progress.hubs]
+                self._mending.take_proof(progress_file.place(name).log_id, proof, hubs)
+            if batch is None or self._mending.looked_at(progress, name, batch) is not batch:
+                return  # another file stands there now, of which nobody has said anything
             batch.refused[sink] = reason
             if reason.startswith(TOO_LARGE):
-                self._split(progress, name, batch)
+                self._shrinking.cut(progress, name, batch)
 
-    def _take_proof(self, log_id: str, proof: bytes) -> None:
-        """Keep a proof that this state was put back; a note that proves nothing is kept as what it is."""
-        verifiers = [Verifier.parse(each) for each in self.progress.hubs]
-        with contextlib.suppress(ReceiptError):
-            self._clerk.store.accept_receipt(log_id, proof, verifiers)
+    def _received(self, progress: Progress, sink: str, name: str, sha256: str | None) -> list[str]:
+        """Return the batch whose digest a folder or a store names. Raises: FormatError for another."""
+        batch = progress.batches.get(name)
+        if batch is None:
+            return []
+        if not batch.is_known_as(sha256):
+            seen = self._mending.looked_at(progress, name, batch)
+            if seen is None or not seen.is_known_as(sha256):
+                raise FormatError(f"sink {sink}", "the digest of the batch", "another")
+        return [name]
 
-    def _split(self, progress: Progress, name: str, batch: Batch) -> None:
-        """Write two batches in place of one; what is of one entry goes without its blobs."""
-        log_id, first, size = progress_file.place(name)
-        if size - first == 1:
-            if not batch.bare:
-                self._replace(progress, name, batch)
-            return
-        middle = (first + size) // 2
-        while first < size:
-            stop = middle if first < middle else size
-            info = self._clerk.store.write_batch(
-                self._folder, log_id, first, size=stop, with_blobs=not batch.bare, overwrite=True
-            )
-            progress.batches[info.name] = progress_file.batch_of(info, batch.delivered)
-            first = info.size
-        self._remove(progress, name)
-
-    def _acknowledged(self, place: Place, note: bytes, vkey: str | None) -> int:
-        """Return up to which size a hub has the log. Raises: EvidenceError unless it says so with a key we know."""
-        keys = self.progress.hubs if vkey is None else [vkey]
+    def _acknowledged(self, progress: Progress, name: str, note: bytes, vkey: str | None) -> list[str]:
+        """Return the batches that a hub has. Raises: EvidenceError unless it says so with a key we know."""
+        keys = progress.hubs if vkey is None else [vkey]
         if not keys:
             raise StateError("hub", "a key to check its signature with", "none", "run evidenced enroll")
         verifiers = [Verifier.parse(each) for each in keys]
-        return self._clerk.store.accept_receipt(place.log_id, note, verifiers, covers=place.size).size
+        place, batch = progress_file.place(name), progress.batches.get(name)
+        if batch is None or not batch.adopted:
+            try:
+                size = self._clerk.store.accept_receipt(place.log_id, note, verifiers, covers=place.size).size
+            except DamageError:  # the log cannot show its tree any more; a batch can
+                if batch is None:
+                    raise
+            else:
+                known = [each for each, one in progress.batches.items() if not one.adopted]
+                return [each for each in known if progress_file.is_within(each, place.log_id, size)]
+        standing.check_acknowledged(os.path.join(self._folder, name), note, verifiers)
+        return [name]
 
     def _settle(self, progress: Progress) -> int:
         """Remove what every sink has, and return how many that were."""
@@ -208,64 +206,20 @@ class Outbox:
             self._remove(progress, name)
         return len(done)
 
-    def _write_one(self, progress: Progress, log_id: str, first: int) -> None:
-        info = self._clerk.store.write_batch(self._folder, log_id, first, overwrite=True)
-        progress.next[log_id] = info.size
-        progress.batches[info.name] = progress_file.batch_of(info)
-        progress.written = self.wall()
-        self._save(progress)  # the file is there: forgotten, it would be written again
-
-    def _trim(self) -> None:
-        """Replace the oldest batches by their entries alone until the budget holds, and sign each replacement."""
-        progress, limit = self.progress, self.policy.limit_bytes
-        over = progress.bytes > limit  # a sum over all, of which there may be tens of thousands
-        for name, batch in progress.oldest_first():
-            if batch.replacing is not None or (over and not batch.bare and batch.bytes > WORTH_BYTES):
-                self._replace(progress, name, batch)
-                over = progress.bytes > limit
-
-    def _replace(self, progress: Progress, name: str, batch: Batch) -> None:
-        place = progress_file.place(name)
-        if batch.replacing is None:
-            batch.replacing = Replacing(sha256=batch.sha256, blobs=batch.blobs, bytes=batch.bytes)
-            self._save(progress)  # before the file changes: whatever comes between, it is signed in the end
-        before = batch.replacing
-        info = self._clerk.store.write_batch(
-            self._folder, place.log_id, place.first, size=place.size, with_blobs=False, overwrite=True
-        )
-        fields = {
-            "old": before.sha256,
-            "new": info.sha256,
-            "blobs": before.blobs - info.blobs,
-            "bytes": max(0, before.bytes - info.bytes),
-        }
-        self._clerk.trimmed(fields, {"batch": name})
-        progress.batches[name] = Batch(
-            sha256=info.sha256, blobs=info.blobs, bytes=info.bytes, bare=True, delivered=batch.delivered
-        )
-        self._save(progress)
-
-    def _mend(self, progress: Progress) -> None:
-        """Make files and progress agree: what is gone is written again, what nobody knows is found by its name."""
-        try:
-            there = {name for name in os.listdir(self._folder) if place_of(name) is not None}
-        except FileNotFoundError:
-            there = set()
-        for place in [progress_file.place(name) for name in progress.batches if name not in there]:
-            self._forget(progress, place.log_id, place.first)
-        for name in there - progress.batches.keys():
-            self._remove(progress, name)  # written, and forgotten by a crash; or its progress is lost
-
-    def _forget(self, progress: Progress, log_id: str, first: int) -> None:
-        """Begin again at an entry: what holds it or comes behind it is written anew, and whole.
-
-        Other sinks may not have what stands in front of the entry in the batch that holds it.
-        """
-        reaching = [name for name in progress.batches if progress_file.reaches(name, log_id, first)]
-        first = min((first, *(progress_file.place(name).first for name in reaching)))
-        for name in reaching:
-            self._remove(progress, name)
-        progress.next[log_id] = min(first, progress.next.get(log_id, first))
+    def _write_span(self, progress: Progress, log_id: str, span: Span, most: int) -> int:
+        """Write entries into batches, at most so many, and return how many that were."""
+        count, (first, stop) = 0, span
+        while count < most and first < stop:
+            taken = [each for each, known in progress.batches.items() if known.adopted and begins(each, log_id, first)]
+            if taken:  # its entries may be in no other place, and are not ours to replace
+                raise DamageError(f"outbox {taken[0]}", "a batch of this log as it is now", "one of another history")
+            info = self._clerk.store.write_batch(self._folder, log_id, first, up_to=stop, overwrite=True)
+            progress.wrote(log_id, first, info.size)
+            progress.batches[info.name] = progress_file.batch_of(info)
+            progress.written = self.wall()
+            self._save(progress)  # the file is there: forgotten, it would be looked at as a stranger's
+            first, count = info.size, count + 1
+        return count
 
     def _remove(self, progress: Progress, name: str) -> None:
         progress.batches.pop(name, None)
@@ -293,6 +247,15 @@ class Outbox:
             yield progress
         finally:
             self._save(progress)
+
+    @contextlib.contextmanager
+    def _agreed(self) -> Iterator[Progress]:
+        """Give the progress as `saved` does, once files and progress agree: before that, nobody has to wait for it."""
+        with self.saved() as progress:
+            if not self._is_mended:
+                self._mending.agree(progress)
+                self._is_mended = True  # not before: what was not mended to the end is tried again
+            yield progress
 
     def _save(self, progress: Progress) -> None:
         progress_file.save(self._clerk.state, progress)

@@ -22,6 +22,10 @@ _LIMIT = 16 << 20
 ENROLLED = "enrolled"
 
 
+Span = tuple[int, int]
+"""Entries of one log, from the first up to, not including, the second."""
+
+
 class Replacing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A batch that is being replaced by one without blobs: what it was, until that is signed."""
 
@@ -42,6 +46,15 @@ class Batch(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     refused: dict[str, str] = msgspec.field(default_factory=dict)
     """Why a sink will not have it."""
     replacing: Replacing | None = None
+    before: str | None = None
+    """The digest that it had with its blobs: who had that sent when it was replaced has the same entries."""
+    adopted: bool = False
+    """Whether the log of this state cannot write it again: it stays as it is until every sink has it."""
+
+    def is_known_as(self, sha256: str | None) -> bool:
+        """Return whether a digest is, or was, that of these entries."""
+        known = {self.sha256, self.before, None if self.replacing is None else self.replacing.sha256}
+        return sha256 is not None and sha256 in known
 
     def has_come_to(self, sink: str) -> None:
         """Note that a sink has it."""
@@ -56,6 +69,8 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     format: Literal[1] = 1
     next: dict[str, int] = msgspec.field(default_factory=dict)
     """The entry of each log that the next batch begins with."""
+    holes: dict[str, list[Span]] = msgspec.field(default_factory=dict)
+    """What stands in front of that, and is to be written once more."""
     batches: dict[str, Batch] = msgspec.field(default_factory=dict)
     hubs: list[str] = msgspec.field(default_factory=list)
     """Verifier keys of hubs that this host enrolled with, by signed entries of its own."""
@@ -68,6 +83,41 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def bytes(self) -> int:
         """Return how much room all batches take."""
         return sum(each.bytes for each in self.batches.values())
+
+    def lacks(self, log_id: str, first: int, stop: int) -> None:
+        """Have entries of a log written that were written before, as far as no batch holds them."""
+        there = [(each.first, each.size) for each in self.writable(log_id)]
+        lacking = without((first, min(stop, self.next.get(log_id, 0))), [*there, *self.holes.get(log_id, ())])
+        self._set_holes(log_id, sorted([*self.holes.get(log_id, ()), *lacking]))
+
+    def reaches(self, log_id: str, size: int) -> None:
+        """Count a log as written up to a size, but for what no batch holds."""
+        before = self.next.get(log_id, 0)
+        if size > before:
+            self.next[log_id] = size
+            self.lacks(log_id, before, size)
+
+    def wrote(self, log_id: str, first: int, size: int) -> None:
+        """Count entries as written."""
+        self.next[log_id] = max(size, self.next.get(log_id, 0))
+        left = [part for hole in self.holes.get(log_id, ()) for part in without(hole, [(first, size)])]
+        self._set_holes(log_id, left)
+
+    def wanted(self, log_id: str, size: int) -> list[Span]:
+        """Return what is to be written of a log of this size, in its order."""
+        spans = [*self.holes.get(log_id, ()), (self.next.get(log_id, 0), size)]
+        return [(first, min(stop, size)) for first, stop in spans if first < min(stop, size)]
+
+    def writable(self, log_id: str) -> list[Place]:
+        """Return what batches hold of a log that the log could write again."""
+        places = (place(name) for name, each in self.batches.items() if not each.adopted)
+        return [each for each in places if each.log_id == log_id]
+
+    def _set_holes(self, log_id: str, holes: list[Span]) -> None:
+        if holes:
+            self.holes[log_id] = holes
+        else:
+            self.holes.pop(log_id, None)
 
     def oldest_first(self) -> list[tuple[str, Batch]]:
         """Return the batches in the order in which they were written."""
@@ -109,10 +159,25 @@ def batch_of(info: BatchInfo, delivered: Sequence[str] = ()) -> Batch:
     )
 
 
-def reaches(name: str, log_id: str, first: int) -> bool:
-    """Return whether a batch holds an entry of a log, or one behind it."""
+def without(span: Span, others: Sequence[Span]) -> list[Span]:
+    """Return the parts of a span that none of the others covers, in order."""
+    found = []
+    at, stop = span
+    for first, behind in sorted(others):
+        if first > at:
+            found.append((at, min(first, stop)))
+        at = max(at, behind)
+        if at >= stop:
+            break
+    else:
+        found.append((at, stop))
+    return [(first, behind) for first, behind in found if first < behind]
+
+
+def begins(name: str, log_id: str, first: int) -> bool:
+    """Return whether a batch begins with an entry of a log."""
     found = place(name)
-    return found.log_id == log_id and found.size > first
+    return (found.log_id, found.first) == (log_id, first)
 
 
 def is_within(name: str, log_id: str, size: int) -> bool:
