@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from agent.delivery.outbox import waiting
 from agent.doctor.check import Check, age, fine, note, seconds_since, why, wrong
 from agent.places import Places
+from agent.signing.standing import are_aside
 from agent.terminal import counted, printable
 from evidence.errors import EvidenceError, UnsafeStateError
 from evidence.reader import LogInfo, StoreReader
@@ -78,10 +79,15 @@ def check_outbox(places: Places, limit: int, *, has_sink: bool) -> Iterator[Chec
     """Yield how much waits for delivery, and for how long."""
     try:
         batches = waiting(places.outbox)
+        aside = are_aside(places.outbox) if os.path.isdir(places.outbox) else []
         sizes = [os.stat(each.path, follow_symlinks=False).st_size for each in batches]
     except OSError as error:
         yield note("outbox", f"{places.outbox}: {why(error)}", "ask as root")
         return
+    if aside:
+        what = "file that is no sound batch" if len(aside) == 1 else "files that are no sound batches"
+        step = "what the log has of it is written anew; see to the disk, then remove what was put aside"
+        yield wrong("outbox", f"{len(aside)} {what}, kept as {aside[0]}", step)
     if not batches:
         yield fine("outbox", "empty")
         return

@@ -72,6 +72,10 @@ class Clerk:
         told, self._news = self._news, []
         return told
 
+    def say(self, line: str) -> None:
+        """Have something told with the next answer."""
+        self._news.append(line)
+
     def here(self, labels: Mapping[str, str]) -> Observation:
         """Return this host as it is observed now."""
         seen = observation(Target("/", self.store.secret), dict(labels))

@@ -61,6 +61,10 @@ class Mending:
         with contextlib.suppress(ReceiptError):
             self._clerk.store.accept_receipt(log_id, proof, verifiers)
 
+    def _set_aside(self, name: str) -> None:
+        aside = standing.set_aside(self._folder, name)
+        self._clerk.say(f"outbox: {name} is no sound batch; it is kept as {aside}, see evidenced doctor")
+
     def _is_gone(self, progress: Progress, name: str) -> None:
         place = progress_file.place(name)
         if not progress.batches.pop(name).adopted:
@@ -81,7 +85,7 @@ class Mending:
         """Take in a file that nobody knows."""
         found = standing.read(os.path.join(self._folder, name))
         if found is None:
-            standing.set_aside(self._folder, name)
+            self._set_aside(name)
             return
         relation = standing.relation(self._clerk.state, found)
         progress.batches[name] = Batch(
@@ -93,7 +97,9 @@ class Mending:
         )
         if relation == "ours":
             progress.reaches(found.place.log_id, found.place.size)
-        elif relation == "beyond":
+            return
+        self._clerk.say(f"outbox: {name} holds what the log in this state does not; it is delivered as it is")
+        if relation == "beyond":
             self._prove(found)
 
     def _prove(self, found: Standing) -> None:
@@ -115,7 +121,7 @@ class Mending:
             raise
         except EvidenceError:  # nobody can sign for these entries alone, or damage took them
             if os.path.lexists(os.path.join(self._folder, name)):
-                standing.set_aside(self._folder, name)
+                self._set_aside(name)
             self._is_gone(progress, name)
             return None
         anew = progress_file.batch_of(info, batch.delivered)

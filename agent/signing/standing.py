@@ -121,14 +121,15 @@ def check_acknowledged(path: str, data: bytes, verifiers: Sequence[Verifier]) ->
     acknowledged_alone(data, known, head.checkpoint.root)
 
 
-def set_aside(folder: str, name: str) -> None:
-    """Give a file that is no sound batch a name by which it is taken for none. Raises: OSError."""
+def set_aside(folder: str, name: str) -> str:
+    """Give a file that is no sound batch a name by which it is taken for none, and return that. Raises: OSError."""
     path = os.path.join(folder, name)
     aside, number = path + DAMAGED, 1
     while os.path.lexists(aside):
         number += 1
         aside = f"{path}{DAMAGED}.{number}"
     os.rename(path, aside)
+    return os.path.basename(aside)
 
 
 def are_aside(folder: str) -> list[str]:

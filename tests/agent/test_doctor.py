@@ -191,6 +191,20 @@ def test_what_waits_is_judged_by_age_and_room(
     assert text in str(found)
 
 
+def test_files_that_were_put_aside_are_named_until_somebody_has_looked(state: Path) -> None:
+    where = places(str(state))
+    batch(Path(where.outbox), 60, 100)
+    (name,) = os.listdir(where.outbox)
+    said = []
+    for aside in (f"{name}.damaged", f"{name}.damaged.2"):
+        Path(where.outbox, aside).touch()
+        said.append([str(each) for each in check_outbox(where, 1000, has_sink=True)])
+    assert [len(each) for each in said] == [2, 2]
+    assert f"1 file that is no sound batch, kept as {name}.damaged" in said[0][0]
+    assert "2 files that are no sound batches" in said[1][0]
+    assert "remove" in said[1][0]
+
+
 # ---- sockets, supervisor, clock ----
 
 

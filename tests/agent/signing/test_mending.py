@@ -51,6 +51,9 @@ class Apart(Made):
     def state(self) -> Path:
         return Path(self.where.state)
 
+    def adopted(self) -> set[str]:
+        return {name for name, each in self.kept().batches.items() if each.adopted}
+
     def contents(self) -> dict[str, bytes]:
         return {name: Path(self.where.outbox, name).read_bytes() for name in self.names}
 
@@ -98,6 +101,9 @@ def test_batches_that_the_state_cannot_write_again_are_kept_and_delivered(apart:
     apart.snapshots(4)
     apart.outbox.write()
     assert before.items() <= apart.contents().items()
+    news = apart.clerk.news()
+    assert all(any(name in line for line in news) == (name in apart.adopted()) for name in before)
+    assert apart.adopted()
     assert log_of(apart.names[0]) != log_of(apart.names[-1])  # a new key, since the state is not the one that was left
     left = 0
     for name in before:
@@ -332,6 +338,7 @@ def test_a_damaged_batch_of_a_log_that_is_lost_is_kept_aside_and_waits_for_nobod
     apart.outbox.refused("stick", name, "expected a batch, found another file")
     assert name not in apart.kept().batches
     assert Path(apart.where.outbox, f"{name}.damaged").read_bytes() == damaged
+    assert f"outbox: {name} is no sound batch; it is kept as {name}.damaged, see evidenced doctor" in apart.clerk.news()
     assert apart.again().write() == 0
 
 
