@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.signing import progress as progress_file
 from agent.signing import standing
 from agent.signing.clerk import Clerk
-from agent.signing.progress import Batch, Progress
+from agent.signing.progress import Batch, Progress, joined
 from agent.signing.standing import Standing
 from evidence.accepting import ReceiptError
 from evidence.errors import EvidenceError, PackError, StateError, UnreadableError
@@ -33,13 +33,17 @@ class Mending:
     def agree(self, progress: Progress) -> None:
         """Make files and progress agree. Raises: OSError, EvidenceError."""
         there = standing.names(self._folder)
-        for name in progress.batches.keys() - there:
-            self._is_gone(progress, name)
+        self._are_gone(progress, progress.batches.keys() - there)
         lost = {each for each in {progress_file.place(name).log_id for name in progress.batches} if self._is_lost(each)}
         for name, batch in progress.batches.items():
             batch.adopted = batch.adopted or progress_file.place(name).log_id in lost
+        sizes: dict[str, int] = {}
         for name in sorted(there - progress.batches.keys()):
-            self._adopt(progress, name)
+            if self._adopt(progress, name):
+                log_id, _, size = progress_file.place(name)
+                sizes[log_id] = max(size, sizes.get(log_id, 0))
+        for log_id, size in sizes.items():
+            progress.reaches(log_id, size)
 
     def looked_at(self, progress: Progress, name: str, batch: Batch) -> Batch | None:
         """Return what is known of a batch after its file was compared with that; None if the file is no batch.
@@ -65,10 +69,12 @@ class Mending:
         aside = standing.set_aside(self._folder, name)
         self._clerk.say(f"outbox: {name} is no sound batch; it is kept as {aside}, see evidenced doctor")
 
-    def _is_gone(self, progress: Progress, name: str) -> None:
-        place = progress_file.place(name)
-        if not progress.batches.pop(name).adopted:
-            progress.lacks(*place)
+    def _are_gone(self, progress: Progress, names: Iterable[str]) -> None:
+        """Forget batches, and have written again what the log can write."""
+        gone = {progress_file.place(name) for name in names if not progress.batches.pop(name).adopted}
+        for log_id in {each.log_id for each in gone}:
+            for span in joined((each.first, each.size) for each in gone if each.log_id == log_id):
+                progress.lacks(log_id, *span)
 
     def _is_lost(self, log_id: str) -> bool:
         """Return whether this state has a log no more, or not what it was signed with."""
@@ -81,12 +87,12 @@ class Mending:
             return True
         return False
 
-    def _adopt(self, progress: Progress, name: str) -> None:
-        """Take in a file that nobody knows."""
+    def _adopt(self, progress: Progress, name: str) -> bool:
+        """Take in a file that nobody knows; return whether the log has all of it, too."""
         found = standing.read(os.path.join(self._folder, name))
         if found is None:
             self._set_aside(name)
-            return
+            return False
         relation = standing.relation(self._clerk.state, found)
         progress.batches[name] = Batch(
             sha256=found.sha256,
@@ -96,11 +102,11 @@ class Mending:
             adopted=relation != "ours",
         )
         if relation == "ours":
-            progress.reaches(found.place.log_id, found.place.size)
-            return
+            return True
         self._clerk.say(f"outbox: {name} holds what the log in this state does not; it is delivered as it is")
         if relation == "beyond":
             self._prove(found)
+        return False
 
     def _prove(self, found: Standing) -> None:
         """Show the log that goes on what its own key signed, and it has not: the next entry begins a new epoch."""
@@ -122,7 +128,7 @@ class Mending:
         except EvidenceError:  # nobody can sign for these entries alone, or damage took them
             if os.path.lexists(os.path.join(self._folder, name)):
                 self._set_aside(name)
-            self._is_gone(progress, name)
+            self._are_gone(progress, [name])
             return None
         anew = progress_file.batch_of(info, batch.delivered)
         anew.bare, anew.before = batch.bare, batch.before

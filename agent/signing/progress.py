@@ -6,7 +6,7 @@ Without it everything is written and delivered once more, which those who receiv
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -88,7 +88,7 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """Have entries of a log written that were written before, as far as no batch holds them."""
         there = [(each.first, each.size) for each in self.writable(log_id)]
         lacking = without((first, min(stop, self.next.get(log_id, 0))), [*there, *self.holes.get(log_id, ())])
-        self._set_holes(log_id, sorted([*self.holes.get(log_id, ()), *lacking]))
+        self._set_holes(log_id, joined([*self.holes.get(log_id, ()), *lacking]))
 
     def reaches(self, log_id: str, size: int) -> None:
         """Count a log as written up to a size, but for what no batch holds."""
@@ -172,6 +172,17 @@ def without(span: Span, others: Sequence[Span]) -> list[Span]:
     else:
         found.append((at, stop))
     return [(first, behind) for first, behind in found if first < behind]
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Return the same entries in as few spans as there can be, in order."""
+    found: list[Span] = []
+    for first, stop in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((first, stop))
+    return found
 
 
 def begins(name: str, log_id: str, first: int) -> bool:

@@ -296,6 +296,36 @@ def test_a_host_that_was_put_back_to_a_copy_enrols_its_new_key_and_delivers_its_
     assert len(there[old]) > len(here[old])
 
 
+@pytest.mark.parametrize("loss", ["gone", "older"])
+def test_what_only_the_outbox_still_has_is_delivered_after_the_state_was_lost(
+    enrolled: Agent, hub: RunningHub, tmp_path: Path, loss: str
+) -> None:
+    enrolled.sign(2)
+    assert enrolled.run("ship").code == 0
+    shutil.copytree(enrolled.state, tmp_path / "older", symlinks=True, ignore=shutil.ignore_patterns("outbox"))
+    for _ in range(2):
+        enrolled.sign(2)
+        with_batches(enrolled)
+    (old,), before = enrolled.leaves(), enrolled.leaves()
+    spool = tmp_path / "spool"  # which the service has on another file system than the state
+    shutil.move(enrolled.state / "outbox", spool)
+    shutil.rmtree(enrolled.state)
+    if loss == "older":
+        shutil.move(tmp_path / "older", enrolled.state)
+    else:
+        enrolled.state.mkdir(0o700)
+    shutil.move(spool, enrolled.state / "outbox")
+    enrolled.evidenced("inventory", "--sign", "--table", "users", "--state", enrolled.state)
+    assert enrolled.enroll(url_of(hub)).code == 0  # the new key, at the same hub
+    ran = enrolled.run("ship")
+    assert ran.code == 0, ran.err
+    there, here = leaves_at(hub), enrolled.leaves()
+    assert there[old] == before[old]
+    (new,) = set(here) - {old}
+    assert there[new] == here[new]
+    assert list((enrolled.state / "outbox").iterdir()) == []
+
+
 def test_an_uploader_that_lost_its_folder_delivers_the_same_again(enrolled: Agent, hub: RunningHub) -> None:
     enrolled.sign(2)
     with_batches(enrolled)

@@ -6,18 +6,23 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.places import places
 from agent.signing import shrinking, standing
 from agent.signing.clerk import Clerk
+from agent.signing.mending import Mending
 from agent.signing.policy import Policy, SinkPolicy
+from agent.signing.progress import joined, without
 from evidence import note
-from evidence.batch_form import place_of
+from evidence.batch_form import Place, place_of
 from evidence.batch_read import open_batch
 from evidence.errors import EvidenceError
 from evidence.keys import PrivateKey
@@ -397,3 +402,34 @@ def test_a_log_that_left_no_signature_goes_without_its_blobs(made: Made) -> None
     assert made.kept().batches[closed].bare
     made.outbox.refused("stick", closed, "too-large: 413")
     assert closed in made.names
+
+
+def test_ten_thousand_batches_that_are_gone_are_counted_in_a_moment(made: Made) -> None:
+    made.snapshots(1)
+    made.outbox.write()
+    (name,) = made.names
+    progress = made.outbox.progress
+    batch = progress.batches.pop(name)
+    os.unlink(os.path.join(made.where.outbox, name))
+    progress.next[log_of(name)] = 20_000
+    progress.batches |= {Place(log_of(name), at, at + 1).file_name: batch for at in (*range(10_000), 15_000)}
+    began = time.process_time()
+    Mending(made.where.outbox, made.clerk).agree(progress)
+    assert time.process_time() - began < 0.5
+    assert progress.holes == {log_of(name): [(0, 10_000), (15_000, 15_001)]}
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)).map(lambda each: (each[0], sum(each))), max_size=12)
+
+
+@given(first=st.integers(0, 20), length=st.integers(0, 20), others=SPANS)
+def test_what_is_left_of_a_span_is_every_entry_that_no_other_holds(
+    first: int, length: int, others: list[tuple[int, int]]
+) -> None:
+    held = {at for start, stop in others for at in range(start, stop)}
+    left = without((first, first + length), others)
+    assert [at for start, stop in left for at in range(start, stop)] == [
+        at for at in range(first, first + length) if at not in held
+    ]
+    assert all(start < stop for start, stop in left)
+    assert [at for start, stop in joined(others) for at in range(start, stop)] == sorted(held)
