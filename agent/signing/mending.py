@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Sequence
 
 from agent.signing import progress as progress_file
@@ -22,6 +23,9 @@ from evidence.note import Verifier
 from evidence.order import id_of
 from evidence.reader import StoreReader
 
+LOOK_S = 60.0
+"""For so long files that nobody knows are looked at in one go: all of an outbox may take longer than a service may."""
+
 
 class Mending:
     """The files of one outbox, beside the state that wrote them, or did not."""
@@ -30,20 +34,25 @@ class Mending:
         self._folder = folder
         self._clerk = clerk
 
-    def agree(self, progress: Progress) -> None:
-        """Make files and progress agree. Raises: OSError, EvidenceError."""
+    def agree(self, progress: Progress) -> bool:
+        """Make files and progress agree; return whether all was looked at in the time that there is.
+
+        Raises: OSError, EvidenceError.
+        """
+        began = time.monotonic()
         there = standing.names(self._folder)
         self._are_gone(progress, progress.batches.keys() - there)
         lost = {each for each in {progress_file.place(name).log_id for name in progress.batches} if self._is_lost(each)}
         for name, batch in progress.batches.items():
             batch.adopted = batch.adopted or progress_file.place(name).log_id in lost
-        sizes: dict[str, int] = {}
-        for name in sorted(there - progress.batches.keys()):
-            if self._adopt(progress, name):
-                log_id, _, size = progress_file.place(name)
-                sizes[log_id] = max(size, sizes.get(log_id, 0))
-        for log_id, size in sizes.items():
-            progress.reaches(log_id, size)
+        unknown = sorted(there - progress.batches.keys())
+        for name in unknown:
+            self._adopt(progress, name)
+            if time.monotonic() - began > LOOK_S and name != unknown[-1]:
+                return False
+        if unknown:
+            self._count_as_written(progress)
+        return True
 
     def looked_at(self, progress: Progress, name: str, batch: Batch) -> Batch | None:
         """Return what is known of a batch after its file was compared with that; None if the file is no batch.
@@ -76,6 +85,16 @@ class Mending:
             for span in joined((each.first, each.size) for each in gone if each.log_id == log_id):
                 progress.lacks(log_id, *span)
 
+    def _count_as_written(self, progress: Progress) -> None:
+        """Have of each log only that written which no batch holds."""
+        sizes: dict[str, int] = {}
+        for name, batch in progress.batches.items():
+            log_id, _, size = progress_file.place(name)
+            if not batch.adopted:
+                sizes[log_id] = max(size, sizes.get(log_id, 0))
+        for log_id, size in sizes.items():
+            progress.reaches(log_id, size)
+
     def _is_lost(self, log_id: str) -> bool:
         """Return whether this state has a log no more, or not what it was signed with."""
         try:
@@ -87,12 +106,12 @@ class Mending:
             return True
         return False
 
-    def _adopt(self, progress: Progress, name: str) -> bool:
-        """Take in a file that nobody knows; return whether the log has all of it, too."""
+    def _adopt(self, progress: Progress, name: str) -> None:
+        """Take in a file that nobody knows."""
         found = standing.read(os.path.join(self._folder, name))
         if found is None:
             self._set_aside(name)
-            return False
+            return
         relation = standing.relation(self._clerk.state, found)
         progress.batches[name] = Batch(
             sha256=found.sha256,
@@ -102,11 +121,10 @@ class Mending:
             adopted=relation != "ours",
         )
         if relation == "ours":
-            return True
+            return
         self._clerk.say(f"outbox: {name} holds what the log in this state does not; it is delivered as it is")
         if relation == "beyond":
             self._prove(found)
-        return False
 
     def _prove(self, found: Standing) -> None:
         """Show the log that goes on what its own key signed, and it has not: the next entry begins a new epoch."""

@@ -250,11 +250,14 @@ class Outbox:
 
     @contextlib.contextmanager
     def _agreed(self) -> Iterator[Progress]:
-        """Give the progress as `saved` does, once files and progress agree: before that, nobody has to wait for it."""
+        """Give the progress as `saved` does, once files and progress agree. Raises: EvidenceError, OSError."""
         with self.saved() as progress:
             if not self._is_mended:
-                self._mending.agree(progress)
-                self._is_mended = True  # not before: what was not mended to the end is tried again
+                self._is_mended = self._mending.agree(progress)
+            if not self._is_mended:
+                raise StateError(
+                    self._folder, "batches that were all looked at", "more of them", "try again in a moment"
+                )
             yield progress
 
     def _save(self, progress: Progress) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.places import places
-from agent.signing import shrinking, standing
+from agent.signing import mending, shrinking, standing
 from agent.signing.clerk import Clerk
 from agent.signing.mending import Mending
 from agent.signing.policy import Policy, SinkPolicy
@@ -24,7 +24,7 @@ from agent.signing.progress import joined, without
 from evidence import note
 from evidence.batch_form import Place, place_of
 from evidence.batch_read import open_batch
-from evidence.errors import EvidenceError
+from evidence.errors import EvidenceError, StateError
 from evidence.keys import PrivateKey
 from evidence.note import Checkpoint
 from evidence.reader import StoreReader
@@ -196,6 +196,22 @@ def test_without_progress_only_what_no_file_holds_is_written(made: Made) -> None
     assert made.again().write() == 1
     assert made.spans == [(0, 2), (2, 3), (3, 4)]
     assert (made.outbox.write(), made.outbox.left()) == (0, False)
+
+
+def test_an_outbox_that_takes_too_long_to_look_at_is_looked_at_bit_by_bit(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mending, "LOOK_S", -1)
+    for rows in (1, 2, 3):
+        made.snapshots(rows)
+        made.outbox.write()
+    made.snapshots(4)
+    Path(made.where.state, "outbox.json").unlink()
+    for _ in range(2):
+        with pytest.raises(StateError, match="try again in a moment"):
+            made.again().write()  # another process each time
+    assert made.again().write() == 1
+    assert made.spans == [(0, 2), (2, 3), (3, 4), (4, 5)]
 
 
 def test_a_file_that_is_no_sound_batch_is_kept_under_another_name_each_time(made: Made) -> None:
