@@ -18,7 +18,6 @@ from agent.delivery.budget import Limits
 from agent.delivery.errors import AnswerError, DeliveryError
 from agent.delivery.opening import client_of, host_name, hub_key, token_of
 from agent.delivery.progress import pinned, set_pin
-from agent.delivery.rotations import rotations_of
 from agent.delivery.transport import Client
 from agent.errors import OK, WRONG_USE, CommandError
 from agent.places import Places, places
@@ -118,14 +117,7 @@ def _enrol(options: argparse.Namespace, settings: Hub, where: Places, client: Cl
         raise CommandError(f"--token-file: {error}") from None
     with open_door(where, config=options.config) as door:
         door.hello()  # a host that never signed gets its key and its log now
-        return enrolment.enrol(
-            client,
-            info,
-            host=host_name(),
-            token=token,
-            prove=door.prove,
-            rotations=rotations_of(where.state),
-        )
+        return enrolment.enrol(client, info, host=host_name(), token=token, prove=door.prove)
 
 
 def _remember(

@@ -21,15 +21,7 @@ ANOTHER_KEY = (
     "run evidenced enroll with --hub-key"
 )
 Prove = Callable[[str, str], Proof]
-"""Sign a hub's name and nonce with the key of the log that goes on: the signer's `prove`."""
-
-
-class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """How an older key of this host was followed by the next: the last entry of the log it signed."""
-
-    envelope: str
-    key: str
-    origin: str
+"""Sign a hub's name and nonce with the key of the log that goes on, and show the keys before it: `prove`."""
 
 
 def ask(client: Client, known: Verifier | None) -> HubInfo:
@@ -47,22 +39,15 @@ def ask(client: Client, known: Verifier | None) -> HubInfo:
     return info
 
 
-def enrol(
-    client: Client,
-    info: HubInfo,
-    *,
-    host: str,
-    token: str | None,
-    prove: Prove,
-    rotations: tuple[Rotation, ...] = (),
-) -> str:
+def enrol(client: Client, info: HubInfo, *, host: str, token: str | None, prove: Prove) -> str:
     """Enrol this host's key at a hub and return the id of the log it signs; to do so again changes nothing.
 
+    The keys before it are shown, too, so that a hub that knows one of them knows the host, and takes their logs.
     Raises: RefusedError with what the hub says; DeliveryError; EvidenceError of the signer.
     """
     for again in (True, False):
         proof = prove(info.name, info.nonce)
-        answer = _post(client, info, proof, host, token, rotations)
+        answer = _post(client, info, proof, host, token)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
             if again and answer.status == HTTPStatus.FORBIDDEN and answers.problem(answer).kind == "nonce":
                 info = ask(client, info.verifier)
@@ -75,16 +60,14 @@ def enrol(
     raise AnswerError(client.address.where, "a nonce that the hub takes", "two that it does not")
 
 
-def _post(
-    client: Client, info: HubInfo, proof: Proof, host: str, token: str | None, rotations: tuple[Rotation, ...]
-) -> Answer:
+def _post(client: Client, info: HubInfo, proof: Proof, host: str, token: str | None) -> Answer:
     document = {
         "key": proof.key,
         "name": host,
         "nonce": info.nonce,
         "origin": proof.origin,
         "proof": proof.sshsig,
-        **({"rotations": rotations} if rotations else {}),
+        **({"rotations": proof.rotations} if proof.rotations else {}),
     }
     headers = {"Content-Type": "application/json"}
     if token is not None:

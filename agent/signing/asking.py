@@ -21,6 +21,9 @@ from agent.signing.protocol import (
     Flush,
     Hello,
     Image,
+    Listed,
+    Logs,
+    LogSize,
     Proof,
     Prove,
     Prune,
@@ -157,8 +160,12 @@ class Door(abc.ABC):
         self._expect(Done, Refused(sink=sink, batch=batch, reason=reason, note=text))
 
     def prove(self, hub: str, nonce: str) -> Proof:
-        """Return the signature with which this log's key enrols at a hub."""
+        """Return the signature with which this log's key enrols at a hub, and how the host came to that key."""
         return self._expect(Proof, Prove(hub=hub, nonce=nonce))
+
+    def logs(self) -> tuple[LogSize, ...]:
+        """Return every log and how far it is signed, oldest first."""
+        return self._expect(Listed, Logs()).logs
 
     def settings(self) -> str | None:
         """Return the configuration in force as canonical JSON; None: the files count."""

@@ -15,8 +15,9 @@ from agent.signing import protocol
 from agent.signing.clerk import Clerk
 from agent.signing.outbox import Outbox
 from agent.signing.progress import ENROLLED
-from agent.signing.protocol import Answer, Configured, Done, Proof, Question, Signed, Welcome
+from agent.signing.protocol import Answer, Configured, Done, Listed, LogSize, Proof, Question, Signed, Welcome
 from agent.signing.records import moment
+from agent.signing.rotations import rotations_of
 from agent.version import VERSION
 from collectors.catalogue import all_tables
 from evidence import strict_base64
@@ -48,6 +49,7 @@ class Desk:
             protocol.Delivered: lambda question, _collections, _uid: self._delivered(question),
             protocol.Refused: lambda question, _collections, _uid: self._refused(question),
             protocol.Prove: lambda question, _collections, _uid: self._proof(question),
+            protocol.Logs: lambda _question, _collections, _uid: self._listed(),
             protocol.Batches: lambda question, _collections, _uid: self._batches(question),
             protocol.Flush: lambda _question, _collections, _uid: Done(count=outbox.write_due()),
             protocol.Settings: lambda _question, _collections, _uid: self._configured(),
@@ -106,7 +108,13 @@ class Desk:
 
     def _proof(self, question: protocol.Prove) -> Proof:
         origin, key, sshsig = self._clerk.prove(question.hub, question.nonce)
-        return Proof(origin=origin, key=strict_base64.encode(key.spki), sshsig=sshsig)
+        shown = rotations_of(self._clerk.state)
+        return Proof(origin=origin, key=strict_base64.encode(key.spki), sshsig=sshsig, rotations=shown)
+
+    def _listed(self) -> Listed:
+        with StoreReader(self._clerk.state) as reader:
+            logs = reader.logs()[-protocol.MAX_LOGS :]
+        return Listed(logs=tuple(LogSize(each.id, each.size) for each in logs))
 
     def _configured(self) -> Configured:
         text = self._settings()

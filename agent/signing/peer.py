@@ -21,6 +21,7 @@ from agent.signing.protocol import (
     Event,
     Flush,
     Hello,
+    Logs,
     Prove,
     Question,
     Record,
@@ -48,7 +49,7 @@ class Role(enum.Enum):
 MAY: dict[Role, tuple[type[Question], ...]] = {
     Role.OWNER: (Question,),
     Role.COLLECTOR: (Hello, Snapshot, Event, Check, Batches, Flush),
-    Role.UPLOADER: (Delivered, Refused, Prove, Batches, Flush, Settings),
+    Role.UPLOADER: (Delivered, Refused, Prove, Logs, Batches, Flush, Settings),
     Role.RECORDER: (Record,),
     Role.STRANGER: (),
 }

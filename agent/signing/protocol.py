@@ -19,6 +19,8 @@ QUESTION_BYTES = 64 << 10
 """Bytes of a request: more than any statement can hold."""
 MAX_TABLES = 400
 """Of one snapshot: a statement has 1,000 subjects at most, and a table two."""
+MAX_LOGS = 10_000
+"""Of one answer: so many fit into a frame."""
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\Z")]
 Column = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}\Z")]
@@ -144,6 +146,10 @@ class Prove(Question, frozen=True, tag="prove"):
     nonce: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,200}\Z")]
 
 
+class Logs(Question, frozen=True, tag="logs"):
+    """Which logs there are, and how far each is signed: what a hub has of them is compared with that."""
+
+
 class Batches(Question, frozen=True, tag="batches"):
     """Write to the outbox what no batch holds yet; `log` and `first`: once more, from this entry on."""
 
@@ -161,7 +167,7 @@ class Settings(Question, frozen=True, tag="settings"):
 
 AnyQuestion = (
     Hello | Snapshot | Event | Record | Rotate | Prune | Check  # what is signed
-    | Delivered | Refused | Prove | Batches | Flush | Settings  # what leaves
+    | Delivered | Refused | Prove | Logs | Batches | Flush | Settings  # what leaves
 )  # fmt: skip
 
 
@@ -198,12 +204,35 @@ class Done(Answer, frozen=True, tag="done"):
     count: Size = 0
 
 
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an older key of this host was followed by the next: the last entry of the log it signed."""
+
+    envelope: str
+    key: str
+    origin: str
+
+
 class Proof(Answer, frozen=True, tag="proof"):
-    """To `prove`: the log's origin, its public key as SPKI in base64, and the SSHSIG."""
+    """To `prove`: the log's origin, its public key as SPKI in base64, the SSHSIG, and how the host came to that key."""
 
     origin: str
     key: str
     sshsig: str
+    rotations: tuple[Rotation, ...] = ()
+    """Oldest first."""
+
+
+class LogSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A log, and how many entries of it are signed."""
+
+    log: LogId
+    size: Size
+
+
+class Listed(Answer, frozen=True, tag="listed"):
+    """To `logs`: the newest of them, oldest first."""
+
+    logs: Annotated[tuple[LogSize, ...], msgspec.Meta(max_length=MAX_LOGS)]
 
 
 class Configured(Answer, frozen=True, tag="configured"):
@@ -222,7 +251,7 @@ class Failed(Answer, frozen=True, tag="failed"):
     step: str
 
 
-AnyAnswer = Welcome | Signed | Done | Proof | Configured | Failed
+AnyAnswer = Welcome | Signed | Done | Proof | Listed | Configured | Failed
 
 _question = msgspec.json.Decoder(AnyQuestion)
 _answer = msgspec.json.Decoder(AnyAnswer)

@@ -27,6 +27,7 @@ from agent.signing.protocol import (
     Failed,
     Flush,
     Hello,
+    Logs,
     Question,
     Settings,
     parse_answer,
@@ -43,7 +44,7 @@ PAUSE_S = 0.2
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED in unix(7)
 
 
-TWICE_IS_ONCE = (Hello, Check, Delivered, Batches, Flush, Settings)
+TWICE_IS_ONCE = (Hello, Check, Delivered, Logs, Batches, Flush, Settings)
 """What may be asked again when the answer was lost: it is done already, or done now."""
 
 

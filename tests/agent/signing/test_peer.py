@@ -39,6 +39,7 @@ QUESTIONS: dict[str, Question] = {
     "delivered": protocol.Delivered(sink="x", batch="0" * 16 + "-1-000000000000-000000000001.tar.gz"),
     "refused": protocol.Refused(sink="x", batch="0" * 16 + "-1-000000000000-000000000001.tar.gz", reason="no"),
     "prove": protocol.Prove(hub="hub.example", nonce="1234"),
+    "logs": protocol.Logs(),
     "batches": protocol.Batches(),
     "flush": protocol.Flush(),
     "settings": protocol.Settings(),
@@ -46,7 +47,7 @@ QUESTIONS: dict[str, Question] = {
 ALLOWED = {
     0: set(QUESTIONS),
     COLLECTOR: {"hello", "snapshot", "event", "check", "batches", "flush"},
-    UPLOADER: {"delivered", "refused", "prove", "batches", "flush", "settings"},
+    UPLOADER: {"delivered", "refused", "prove", "logs", "batches", "flush", "settings"},
     MEMBER: {"record"},
     STRANGER: set(),
 }

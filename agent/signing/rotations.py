@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from agent.delivery.enrolment import Rotation
-from agent.users import acting_for
+from agent.signing.protocol import Rotation
 from evidence import strict_base64
 from evidence.errors import EvidenceError
 from evidence.order import id_of
@@ -20,7 +19,7 @@ def rotations_of(state: str) -> tuple[Rotation, ...]:
     """
     found: list[Rotation] = []
     try:
-        with acting_for(state), StoreReader(state) as reader:
+        with StoreReader(state) as reader:
             logs = reader.logs()
             known = {each.keyid for each in logs[-1:]}
             for log in reversed(logs[:-1]):
