@@ -22,7 +22,7 @@ from hub.database import Database
 from hub.intake import Accepted
 from hub.log_state import ensure_row
 from hub.problem import Problem
-from hub.registry import add_key
+from hub.registry import add_key, host_of, join_hosts
 from hub.signing import Cosigner
 
 TOGETHER = 128
@@ -109,7 +109,9 @@ class Committer:
             note = each.state.note
         _keep_missing(connection, number, each)
         _keep_key(connection, each, now)
-        connection.execute("UPDATE hosts SET seen = ? WHERE id = ?", (now, each.state.owner.host))
+        connection.execute(
+            "UPDATE hosts SET seen = ? WHERE id = (SELECT host FROM logs WHERE number = ?)", (now, number)
+        )
         announced, encoded = each.announced, note.encode()
         connection.execute(
             "INSERT INTO receipts (digest, log, first, size, note, time) VALUES (?, ?, ?, ?, ?, ?) "
@@ -156,6 +158,9 @@ def _keep_missing(connection: sqlite3.Connection, number: int, each: Accepted) -
 
 
 def _keep_key(connection: sqlite3.Connection, each: Accepted, now: int) -> None:
-    """Take the key that a closed log names: both keys have signed that."""
-    if each.findings.next_key is not None:
-        add_key(connection, each.findings.next_key, each.state.owner.host, "rotated", now)
+    """Take the key that a closed log names, as one of the same host: both keys have signed that."""
+    following = each.findings.next_key
+    if following is None:
+        return
+    hosts = {host for key in (each.state.owner.key, following) if (host := host_of(connection, key)) is not None}
+    add_key(connection, following, join_hosts(connection, hosts), "rotated", now)

@@ -16,7 +16,7 @@ from evidence.keys import PublicKey
 from evidence.predicates import Event, parse
 from hub.database import Database
 from hub.problem import Problem
-from hub.registry import ORIGIN, add_host, add_key, known_key, log_id_of
+from hub.registry import ORIGIN, add_host, add_key, host_of, join_hosts, known_key, log_id_of
 from hub.tokens import TokenCheck
 
 NAMESPACE = "enrol@evidenced"
@@ -123,12 +123,14 @@ class Enrolments:
         token: str,
         now: int,
     ) -> bool:
+        """Keep the keys, of the one host that any of them belongs to already; return whether the newest is new."""
         known = known_key(self._database, key.id16)
         if known is not None and known.key != key:
             raise Problem("key", "a log id is never given to a second key")
-        if known is None and not self._tokens.spend(connection, token):
+        hosts = {host for each in (key, *older) if (host := host_of(connection, each)) is not None}
+        if not hosts and not self._tokens.spend(connection, token):
             raise _no_token()
-        host = add_host(connection, request.name, now) if known is None else known.host
+        host = join_hosts(connection, hosts) if hosts else add_host(connection, request.name, now)
         connection.execute("UPDATE hosts SET name = ? WHERE id = ?", (request.name, host))
         if not add_key(connection, key, host, "enrolled", now):
             raise Problem("key", "a log id is never given to a second key")

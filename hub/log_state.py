@@ -93,8 +93,8 @@ def ensure_row(connection: sqlite3.Connection, state: LogState) -> int:
     """Return the number of a log's row; it is made if it is not there."""
     connection.execute(
         "INSERT INTO logs (id, key, host, size, frontier, protection, gaps, witness_size) "
-        "VALUES (?, ?, ?, 0, x'', 'file', 0, 0) ON CONFLICT DO NOTHING",
-        (state.id, state.owner.key.id16, state.owner.host),
+        "SELECT ?, id16, host, 0, x'', 'file', 0, 0 FROM keys WHERE id16 = ? ON CONFLICT DO NOTHING",
+        (state.id, state.owner.key.id16),
     )
     row = connection.execute("SELECT number FROM logs WHERE id = ?", (state.id,)).fetchone()
     return int(row["number"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +51,26 @@ def add_host(connection: sqlite3.Connection, name: str, now: int) -> int:
     """Add a host and return its number."""
     row = connection.execute("INSERT INTO hosts (name, enrolled) VALUES (?, ?) RETURNING id", (name, now)).fetchone()
     return int(row["id"])
+
+
+def host_of(connection: sqlite3.Connection, key: PublicKey) -> int | None:
+    """Return the host that has a key, None if the key is not known."""
+    row = connection.execute("SELECT host FROM keys WHERE id16 = ? AND raw = ?", (key.id16, key.raw)).fetchone()
+    return None if row is None else int(row["host"])
+
+
+def join_hosts(connection: sqlite3.Connection, hosts: Collection[int]) -> int:
+    """Make one host of those whose keys were shown to follow each other, and return it: the one that came first."""
+    kept = min(hosts)
+    for other in set(hosts) - {kept}:
+        connection.execute("UPDATE keys SET host = ? WHERE host = ?", (kept, other))
+        connection.execute("UPDATE logs SET host = ? WHERE host = ?", (kept, other))
+        connection.execute(
+            "UPDATE hosts SET seen = (SELECT max(seen) FROM hosts WHERE id IN (?, ?)) WHERE id = ?",
+            (kept, other, kept),
+        )
+        connection.execute("DELETE FROM hosts WHERE id = ?", (other,))
+    return kept
 
 
 def add_key(connection: sqlite3.Connection, key: PublicKey, host: int, how: How, now: int) -> bool:

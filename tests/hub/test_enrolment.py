@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +160,45 @@ def test_older_keys_are_taken_with_the_entries_that_handed_over(hub: RunningHub)
     with visiting(str(hub.data)) as folder:
         rows = folder.database.all("SELECT id16, host, how FROM keys WHERE host = (SELECT max(host) FROM keys)")
     assert sorted(row["how"] for row in rows) == ["enrolled", "history", "history"]
+
+
+def hosts_with(hub: RunningHub, agent: Agent) -> list[tuple[int, int]]:
+    """Return the keys of the hosts of an agent's name, and how many logs of theirs are stored."""
+    query = (
+        "SELECT hosts.id, (SELECT count(*) FROM logs WHERE host = hosts.id AND size > 0) AS logs, "
+        "(SELECT count(*) FROM keys WHERE host = hosts.id) AS keys FROM hosts WHERE name = ?"
+    )
+    with visiting(str(hub.data)) as folder:
+        return [(row["keys"], row["logs"]) for row in folder.database.all(query, agent.name)]
+
+
+def test_a_new_key_that_a_known_one_led_to_is_of_the_same_host_and_costs_no_token(hub: RunningHub) -> None:
+    with visiting(str(hub.data)) as folder:
+        once = tokens.new(folder.database, "for one host", 0, expires=None, uses=1)
+    agent = Agent(60)
+    assert hub.enrol(agent, once).status == 201
+    later, shown = rotated((60, 61, 62))
+    assert hub.enrol(later, once, rotations=shown, name=agent.name).status == 201
+    assert hosts_with(hub, agent) == [(3, 0)]
+    assert hub.enrol(Agent(63), once).status == 401
+
+
+def test_two_hosts_become_one_when_the_end_of_a_log_shows_that_the_key_of_one_led_to_the_other(
+    hub: RunningHub, tmp_path: Path
+) -> None:
+    agent, _ = rotated((70, 71))
+    old, new = agent.store.logs()
+    first = Agent(70, name=agent.name)
+    assert hub.enrol(first).status == 201
+    assert hub.enrol(agent).status == 201  # as if it had nothing to show
+    agent.append(2)
+    assert hub.send(agent.batch(tmp_path, log=agent.log)).status == 200
+    assert hosts_with(hub, agent) == [(1, 0), (1, 1)]
+    assert hub.send(agent.batch(tmp_path, log=old)).status == 200
+    assert hosts_with(hub, agent) == [(2, 2)]
+    agent.append(2)
+    assert hub.send(agent.batch(tmp_path, len(new.leaves) - 2, log=agent.log)).status == 200
+    assert hosts_with(hub, agent) == [(2, 2)]
 
 
 def test_older_keys_that_did_not_hand_over_are_refused(hub: RunningHub) -> None:
