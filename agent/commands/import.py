@@ -17,9 +17,8 @@ from agent.delivery.gathering import Sequence, check, find
 from agent.delivery.hub_settings import checked, way_of
 from agent.delivery.opening import client_of
 from agent.delivery.pace import Pace
-from agent.delivery.results import Behind, Delivered, Result
+from agent.delivery.results import Behind, Delivered, Result, Unknown
 from agent.delivery.sinks.hub import HubSink
-from agent.delivery.transport import Client
 from agent.errors import BAD_EVIDENCE, COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from agent.terminal import counted, printable, thousands
 from evidence.errors import PackError
@@ -36,6 +35,7 @@ something was not passed on"""
 RATE = 1 << 34
 """Bytes a second: somebody waits for it."""
 LINE_LIMIT = 500
+_CANNOT_ENROL = "the host that holds this key must enrol it, or its operator at the hub"
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +104,12 @@ def _forward(options: argparse.Namespace, sequences: list[Sequence]) -> bool:
                     "or name it with --hub-key\n"
                 )
             sink = HubSink(
-                settings.name, client, Pace(RATE), key=info.verifier, enrol=_cannot_enrol, keep=lambda _data: None
+                settings.name,
+                client,
+                Pace(RATE),
+                key=info.verifier,
+                enrol=lambda _client: _CANNOT_ENROL,
+                keep=lambda _data: None,
             )
             return _sent(sink, sequences)
     except DeliveryError as error:
@@ -155,7 +160,8 @@ def _told(one: Sequence, done: int, refusal: str | None) -> bool:
 def _why(result: Result) -> str:
     if isinstance(result, Behind):
         return f"the hub has {thousands(result.size)} entries and needs those that follow"
-    return printable(str(getattr(result, "reason", "")), LINE_LIMIT)
+    reason = str(getattr(result, "reason", ""))
+    return printable(f"{reason}; {_CANNOT_ENROL}" if isinstance(result, Unknown) else reason, LINE_LIMIT)
 
 
 def _hub(options: argparse.Namespace) -> tuple[Hub, Verifier | None]:
@@ -165,10 +171,6 @@ def _hub(options: argparse.Namespace) -> tuple[Hub, Verifier | None]:
         if isinstance(each, Hub) and each.url.rstrip("/") == options.hub.rstrip("/"):
             return each, given or (None if each.vkey is None else storage_key(each.vkey, each.name))
     return checked({"name": "hub", "url": options.hub, **way_of(options)}), given
-
-
-def _cannot_enrol(_client: Client) -> str:
-    return "the host that holds this key must enrol it, or its operator at the hub"
 
 
 def _batches(count: int) -> str:

@@ -7,6 +7,24 @@ from agent.delivery.outbox import Outgoing
 from evidence import note
 from evidence.errors import EvidenceError
 from evidence.note import Checkpoint, Verifier
+from evidence.order import origin_of
+
+
+def checkpoint_of(data: bytes, log_id: str, hub: Verifier, where: str) -> Checkpoint:
+    """Return the checkpoint by which a hub says how much of a log it has.
+
+    The log's own line is left to whoever has its key: what follows from this is no more than what is sent again.
+    Raises: AnswerError for anything else, by what it is.
+    """
+    try:
+        found = note.parse(data, where)
+        checkpoint = Checkpoint.parse(found.text, where)
+        note.verify(found, [hub], where)
+    except EvidenceError as error:
+        raise AnswerError(where, f"a checkpoint: {error.expected}", error.found) from None
+    if checkpoint.origin != origin_of(log_id):
+        raise AnswerError(where, f"a checkpoint of {log_id}", "one of another log")
+    return checkpoint
 
 
 def check(data: bytes, batch: Outgoing, hub: Verifier, where: str) -> Checkpoint:

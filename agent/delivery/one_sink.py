@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 
-from agent.delivery import backoff, outbox, results
+from agent.delivery import outbox, results
+from agent.delivery.catching_up import CatchUp
 from agent.delivery.errors import AnswerError, BatchError, DeliveryError, UnreachableError
 from agent.delivery.moment import Moment
 from agent.delivery.outbox import Waiting
-from agent.delivery.progress import Done, Parked, Progress, Records
-from agent.delivery.results import Behind, Delivered, Held, Result, Retry
-from agent.delivery.sinks.contract import Sink
+from agent.delivery.progress import Done, Progress, Records
+from agent.delivery.results import Behind, Delivered, Held, Result, Retry, Unknown
+from agent.delivery.sinks.contract import HubLike, Sink
+from agent.delivery.standing import Standing
 from agent.delivery.telling import Signer, forget_gone, tell
+from agent.delivery.tries import Tries
 from evidence.errors import EvidenceError
 
-HELD_S = 15 * 60.0
-PARKED_S, PARKED_CAP_S = 15 * 60.0, 24 * 3600.0
 UNTOLD_S = 60.0
 """After this the signer is told again what it does not know."""
-LONG_S = 3600.0
-"""After so long without a success, the first attempt of a boot begins at a random time."""
 SLICE_S = 600.0
 """A backlog is delivered in slices, so that one slow sink does not keep the others waiting."""
 
@@ -57,7 +57,7 @@ class OneSink:
         *,
         in_order: bool,
     ) -> None:
-        """`in_order`: a batch is of use to this sink only after those in front of it."""
+        """`in_order`: it is a hub, to which a batch is of use only after those in front of it."""
         self._name = name
         self._in_order = in_order
         self._folder = folder
@@ -69,8 +69,9 @@ class OneSink:
         self._delivered = 0
         self._blocked: set[str] = set()
         """Logs of which nothing more is tried in this attempt."""
-        self._rewound: set[str] = set()
-        self._gone: set[str] = set()
+        self._standing = Standing(name, self._progress, moment, say)
+        self._tries = Tries()
+        self._catch_up = CatchUp(name, folder, self._progress, signer, moment, self._tries, say)
         self._stop = False
         self._unsaved = False
 
@@ -78,21 +79,12 @@ class OneSink:
         """Deliver what is due; `by_hand` does not wait for the time of the next attempt."""
         self._tell()
         try:
-            wait_s = 0.0 if by_hand else self._patience_s()
-            if wait_s == 0 and self._next(by_hand=by_hand) is not None:
+            wait_s = 0.0 if by_hand else self._standing.patience_s()
+            if wait_s == 0 and (self._catch_up.due or self._next(by_hand=by_hand) is not None):
                 self._try(open_sink, by_hand=by_hand)
         finally:
             self._save()
         return self._outcome()
-
-    def _patience_s(self) -> float:
-        """Return for how long this sink has to be left alone."""
-        progress, moment = self._progress, self._moment
-        ago = None if progress.last_success is None else moment.seconds_since(progress.last_success)
-        if moment.boot != progress.boot and ago is not None and ago > LONG_S:
-            # ten thousand hosts that return together (a site that was dark) must not arrive together
-            self._wait(moment.draw(0.0, backoff.CAP_S))
-        return progress.due_in_s(moment.boot, moment.boottime_ms())
 
     def _try(self, open_sink: OpenSink, *, by_hand: bool) -> None:
         ends_ms = self._moment.boottime_ms() + SLICE_S * 1000
@@ -102,33 +94,65 @@ class OneSink:
             self._hold(str(error))
             return
         with contextlib.closing(sink):
-            while not self._stop and (batch := self._next(by_hand=by_hand)) is not None:
+            while not self._stop:
                 if self._moment.boottime_ms() >= ends_ms:
-                    self._wait(0.0)
+                    self._standing.wait(0.0)
                     break
-                self._take(batch, self._result(sink, batch))
-                self._progress.piece = getattr(sink, "piece", None)
+                batch = self._next(by_hand=by_hand)
+                if batch is not None:
+                    self._tries.take(batch)
+                    self._take(batch, self._result(sink, batch))
+                    self._progress.piece = getattr(sink, "piece", None)
+                elif not self._more(sink, ends_ms):
+                    self._end()
+                    break
                 self._save()
+        self._catch_up.finish()
+
+    def _more(self, sink: Sink, ends_ms: float) -> bool:
+        """Do what lets the attempt go on when nothing is left that can be tried; return whether there was anything."""
+        if not self._in_order:
+            return False
+        try:
+            return self._catch_up.more(cast("HubLike", sink), ends_ms)
+        except (UnreachableError, AnswerError) as error:
+            self._retry(str(error))
+        except DeliveryError as error:
+            self._hold(str(error))
+        return True
+
+    def _end(self) -> None:
+        """Say why what is left is left, and when it is tried again."""
+        for log_id, reason in self._catch_up.postponed.items():
+            self._blocked.add(log_id)
+            self._hold(reason, stop=False)
+        stuck = next((each for each in self._candidates(by_hand=False) if not self._tries.may(each)), None)
+        if stuck is not None:
+            self._retry(f"{stuck.name}: expected the signer to know the file that was delivered, found another answer")
 
     def _next(self, *, by_hand: bool) -> Waiting | None:
         """Return the first batch that can be tried now."""
-        there = outbox.waiting(self._folder)
-        forget_gone(self._progress, there)
-        behind_parked: set[str] = set()
-        for each in there:
-            log_id = each.place.log_id
-            parked = self._progress.parked.get(each.name)
-            if parked is not None and not self._due(parked, each, by_hand=by_hand):
-                behind_parked |= {log_id} if self._in_order else set()
-            elif log_id not in self._blocked | behind_parked and each.name not in {*self._progress.done, *self._gone}:
+        stuck: set[str] = set()
+        for each in self._candidates(by_hand=by_hand):
+            if each.place.log_id in stuck:
+                continue
+            if self._tries.may(each):
                 return each
+            stuck |= {each.place.log_id} if self._in_order else set()
         return None
 
-    def _due(self, parked: Parked, batch: Waiting, *, by_hand: bool) -> bool:
-        if batch.name in self._gone:
-            return False
-        waits = parked.boot == self._moment.boot and self._moment.boottime_ms() < parked.until_ms
-        return by_hand or parked.stamp != batch.stamp or not waits
+    def _candidates(self, *, by_hand: bool) -> Iterator[Waiting]:
+        """Yield the batches that are neither there, nor parked, nor behind one that is parked, nor of a blocked log."""
+        there = outbox.waiting(self._folder)
+        forget_gone(self._progress, there)
+        passed_over = self._blocked | self._catch_up.postponed.keys()
+        for each in there:
+            if each.name in self._progress.done or each.place.log_id in passed_over:
+                continue
+            if self._standing.is_due(each, by_hand=by_hand):
+                yield each
+            elif self._in_order:
+                passed_over.add(each.place.log_id)
 
     def _result(self, sink: Sink, batch: Waiting) -> Result | None:
         """Try one batch; None if the signer has taken it away meanwhile."""
@@ -153,12 +177,11 @@ class OneSink:
         """Note what became of a batch."""
         match result:
             case None:
-                self._gone.add(batch.name)
+                pass
             case Retry(reason, after_s):
                 self._retry(reason, after_s)
-            case Held(reason, log_only=True):
-                self._blocked.add(batch.place.log_id)
-                self._hold(reason, stop=False)
+            case Unknown(reason):
+                self._catch_up.unknown(batch, reason)
             case Held(reason):
                 self._hold(reason)
             case results.Parked(reason, note):
@@ -170,76 +193,42 @@ class OneSink:
         progress = self._progress
         progress.parked.pop(batch.name, None)
         progress.done[batch.name] = Done(sha256=sha256, note=None if note is None else note.decode())
-        progress.state, progress.reason, progress.since, progress.failures = "ok", None, None, 0
-        progress.last_success = self._moment.wall_text()
-        if not self._blocked:
-            progress.until_ms = 0  # by hand, a success comes before the time that a failure set
-        self._delivered += 1
         if note is not None:
             self._keep(lambda: self._records.keep_receipt(batch.place.log_id, batch.place.size, self._name, note))
         self._tell()
+        if batch.name not in progress.done:  # the signer does not take it for this batch: nothing was gained
+            return
+        self._delivered += 1
+        if self._in_order:
+            self._catch_up.delivered(batch)
+        if self._stop:
+            return
+        self._standing.well()
+        if not self._blocked:
+            progress.until_ms = 0  # by hand, a success comes before the time that a failure set
 
-    def _retry(self, reason: str, after_s: float | None) -> None:
-        self._progress.failures += 1
-        self._trouble("retry", reason)
-        self._wait(max(after_s or 0.0, backoff.delay_s(self._progress.failures, self._moment.draw)))
+    def _retry(self, reason: str, after_s: float | None = None) -> None:
+        self._standing.retry(reason, after_s)
         self._stop = True
 
     def _hold(self, reason: str, *, stop: bool = True) -> None:
-        self._trouble("held", reason)
-        self._wait(HELD_S)
+        self._standing.hold(reason)
         self._stop = self._stop or stop
 
     def _park(self, batch: Waiting, reason: str, note: str | None) -> None:
-        before = self._progress.parked.get(batch.name)
-        same = before is not None and before.stamp == batch.stamp
-        times = before.times + 1 if before is not None and same else 1
-        wait_s = min(PARKED_CAP_S, PARKED_S * 2.0 ** min(times - 1, 16))
-        self._progress.parked[batch.name] = Parked(
-            stamp=batch.stamp,
-            reason=reason,
-            since=before.since if before is not None and same else self._moment.wall_text(),
-            note=note,
-            told=before is not None and same and before.told and before.reason == reason,
-            times=times,
-            until_ms=self._moment.boottime_ms() + int(wait_s * 1000),
-            boot=self._moment.boot,
-        )
-        if times == 1:
-            self._say(f"{self._name}: {batch.name} is parked: {reason}; the log is intact")
-        self._gone.add(batch.name)
+        self._standing.park(batch, reason, note)
         self._tell()
 
     def _rewind(self, batch: Waiting, size: int) -> None:
         """Send from where the hub stands: it was restored, or has lost what it had acknowledged."""
         log_id = batch.place.log_id
-        if log_id in self._rewound:
-            self._retry(f"{log_id}: expected a hub that gets on, found it at entry {size} again", None)
-            return
-        self._rewound.add(log_id)
-        self._say(f"{self._name}: has {size} entries of {log_id}, fewer than it had: sending again from there")
-        there = [each for each in outbox.waiting(self._folder) if each.place.log_id == log_id]
-        for each in there:
-            if each.place.size > size:
-                self._progress.done.pop(each.name, None)
-        if any(each.place.first <= size < each.place.size for each in there):
-            return
         try:
-            self._signer.batches(log_id, size)
+            why = self._catch_up.behind(log_id, size)
         except EvidenceError as error:
-            self._retry(f"{log_id}: expected batches from entry {size} on, found {error}", None)
-
-    def _trouble(self, state: str, reason: str) -> None:
-        progress = self._progress
-        if progress.state == "ok":
-            progress.since = self._moment.wall_text()
-        if progress.reason != reason:
-            self._say(f"{self._name}: {'held' if state == 'held' else 'will be tried again'}: {reason}")
-        progress.state, progress.reason = ("held" if state == "held" else "retry"), reason
-
-    def _wait(self, seconds: float) -> None:
-        self._progress.boot = self._moment.boot
-        self._progress.until_ms = self._moment.boottime_ms() + int(seconds * 1000)
+            self._retry(f"{log_id}: expected batches from entry {size} on, found {error}")
+            return
+        if why is not None:
+            self._park(batch, why, None)
 
     def _tell(self) -> None:
         why = tell(self._signer, self._name, self._progress, self._reject)
@@ -265,7 +254,10 @@ class OneSink:
         progress = self._progress
         left = [each for each in outbox.waiting(self._folder) if each.name not in progress.done]
         now_ms = self._moment.boottime_ms()
-        waits = [progress.due_in_s(self._moment.boot, now_ms)] if self._next(by_hand=False) or self._blocked else []
+        due_in_s = self._standing.due_in_s()
+        waits = [due_in_s] if self._blocked or any(self._candidates(by_hand=False)) else []
+        if self._catch_up.wait_s is not None:
+            waits.append(max(due_in_s, self._catch_up.wait_s))
         waits += [max(0, each.until_ms - now_ms) / 1000 for each in progress.parked.values()]
         waits += [UNTOLD_S for each in progress.done.values() if not each.told]
         return Outcome(

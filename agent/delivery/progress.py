@@ -50,6 +50,29 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     boot: str | None = None
 
 
+class Compared(msgspec.Struct, kw_only=True):
+    """When a hub was last asked how far it has each log."""
+
+    logs: list[str] = []
+    """Those that there were then."""
+    at: str | None = None
+    """Wall clock."""
+    due: bool = False
+    """There is reason to ask again, or not all were asked."""
+    after: str | None = None
+    """The log to go on behind."""
+
+
+class Rewound(msgspec.Struct, frozen=True, kw_only=True):
+    """A log that a hub turned out to have less of than it had acknowledged, and how often that was so."""
+
+    size: int
+    times: int
+    until_ms: int
+    """Before this time of CLOCK_BOOTTIME of the boot `boot` it is not believed once more."""
+    boot: str | None
+
+
 class Progress(msgspec.Struct, kw_only=True):
     """One sink."""
 
@@ -67,6 +90,9 @@ class Progress(msgspec.Struct, kw_only=True):
     last_success: str | None = None
     piece: int | None = None
     """Bytes of a piece of a batch that got through."""
+    compared: Compared = msgspec.field(default_factory=Compared)
+    rewound: dict[str, Rewound] = {}
+    """Of a hub, by log."""
 
     def due_in_s(self, boot: str | None, now_ms: int) -> float:
         """Return the seconds until this sink may be tried again; another boot begins anew."""

@@ -25,8 +25,6 @@ class Held(msgspec.Struct, frozen=True):
     """Not this sink, until somebody has looked; it is asked again all the same."""
 
     reason: str
-    log_only: bool = False
-    """Other logs may pass."""
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -42,4 +40,10 @@ class Behind(msgspec.Struct, frozen=True):
     size: int
 
 
-Result = Delivered | Retry | Held | Parked | Behind
+class Unknown(msgspec.Struct, frozen=True):
+    """The hub does not know the key of the batch's log; other logs may pass."""
+
+    reason: str
+
+
+Result = Delivered | Retry | Held | Parked | Behind | Unknown

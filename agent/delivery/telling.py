@@ -12,6 +12,7 @@ import msgspec
 
 from agent.delivery.outbox import Waiting
 from agent.delivery.progress import Progress
+from agent.signing.protocol import LogSize
 from evidence.accepting import RestoredError
 from evidence.errors import EvidenceError, StateError
 
@@ -29,6 +30,9 @@ class Signer(Protocol):
 
     def batches(self, log: str | None = None, first: int | None = None) -> int:
         """Have batches written, once more, from an entry on."""
+
+    def logs(self) -> tuple[LogSize, ...]:
+        """Return every log and how far it is signed, oldest first."""
 
 
 def tell(signer: Signer, sink: str, progress: Progress, reject: Callable[[bytes], object]) -> str | None:

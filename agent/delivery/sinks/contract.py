@@ -18,3 +18,13 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Hang up."""
+
+
+class HubLike(Sink, Protocol):
+    """A sink that knows logs: it can be asked how far it has one, and takes those of keys that it knows."""
+
+    def size_of(self, log_id: str) -> int | None:
+        """Return how many entries of a log it acknowledges, None if it has none of it. Raises: DeliveryError."""
+
+    def enrol(self) -> str | None:
+        """Make the key that signs now known; return why that was not possible, None if it was."""

@@ -11,7 +11,7 @@ from agent.delivery import acknowledgement, answers, backoff
 from agent.delivery.errors import AnswerError, RefusedError, UnreachableError
 from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
-from agent.delivery.results import TOO_LARGE, Behind, Delivered, Held, Parked, Result, Retry
+from agent.delivery.results import TOO_LARGE, Behind, Delivered, Held, Parked, Result, Retry, Unknown
 from agent.delivery.sinks.hub_verdicts import verdict
 from agent.delivery.transport import Answer, Body, Client, body_of
 from evidence.batch_form import SUFFIX
@@ -51,7 +51,6 @@ class HubSink:
         self._pace = pace
         self._key = key
         self._enrol = enrol
-        self._enrolled = False
         self._keep = keep
         self._most = max(SMALLEST_PIECE, min(LARGEST_PIECE, int(pace.rate * _PIECE_S)))
         self.piece = max(SMALLEST_PIECE, min(self._most, piece or self._most))
@@ -59,6 +58,26 @@ class HubSink:
     def close(self) -> None:
         """Hang up."""
         self._client.close()
+
+    def enrol(self) -> str | None:
+        """Make this host's key known to the hub; return why that was not possible, None if it was."""
+        return self._enrol(self._client)
+
+    def size_of(self, log_id: str) -> int | None:
+        """Return how many entries of a log the hub acknowledges, None if it has none of it.
+
+        Raises: AnswerError for what the hub's key has not signed, UnreachableError.
+        """
+        answer = self._client.exchange("GET", self._client.address.target(f"/v1/logs/{log_id}/checkpoint"))
+        if answer.status == HTTPStatus.NOT_FOUND and answers.problem(answer).kind == "unknown":
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise AnswerError(self._client.address.where, "the checkpoint of a log", self._said(answer))
+        try:
+            return acknowledgement.checkpoint_of(answer.body, log_id, self._key, self._client.address.where).size
+        except AnswerError:
+            self._aside(answer)
+            raise
 
     def deliver(self, batch: Outgoing) -> Result:
         """Send a batch, going on with an upload that was begun."""
@@ -150,7 +169,7 @@ class HubSink:
             case "again":
                 return None
             case "enrol":
-                return self._unknown(said)
+                return Unknown(said)
             case "fork":
                 self._aside(answer)
                 return Parked(said, answers.problem(answer).known)
@@ -179,14 +198,6 @@ class HubSink:
         if answers.is_of_a_hub(answer):
             return said
         return str(RefusedError(self._client.address.where, "the word of a hub", said, answers.NOT_A_HUB))
-
-    def _unknown(self, said: str) -> Result | None:
-        """Enrol, once in an attempt."""
-        if self._enrolled:
-            return Held(said, log_only=True)
-        why = self._enrol(self._client)
-        self._enrolled = True
-        return None if why is None else Held(f"{said}; {why}", log_only=True)
 
     def _aside(self, answer: Answer) -> None:
         with contextlib.suppress(OSError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.delivery import outbox
 from agent.delivery.moment import Moment
 from agent.delivery.outbox import Outgoing
+from agent.signing.protocol import LogSize
 from evidence import note
 from evidence.errors import EvidenceError, StateError
 from evidence.keys import NOTE_COSIGNATURE, PrivateKey
@@ -98,6 +99,8 @@ class Told:
     away: bool = False
     disbelieves: EvidenceError | None = None
     removes: bool = False
+    others: list[LogSize] = field(default_factory=list)
+    """Logs that it says there are."""
 
     def delivered(self, sink: str, batch: str, *, note: bytes | None = None, sha256: str | None = None) -> int:
         self._answer()
@@ -114,10 +117,15 @@ class Told:
 
     def batches(self, log: str | None = None, first: int | None = None) -> int:
         self._answer()
+        if self.host is None or first is None:
+            return 0
         self.rewritten.append((log, first))
-        if self.host is not None and first is not None:
-            self.host.write(first)
+        self.host.write(first)
         return 1
+
+    def logs(self) -> tuple[LogSize, ...]:
+        self._answer()
+        return tuple(self.others)
 
     def _answer(self) -> None:
         if self.away:

@@ -16,7 +16,7 @@ from agent.delivery.budget import Limits
 from agent.delivery.errors import AnswerError, UnreachableError
 from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
-from agent.delivery.results import Behind, Delivered, Held, Parked, Result, Retry
+from agent.delivery.results import Behind, Delivered, Held, Parked, Result, Retry, Unknown
 from agent.delivery.sinks.hub import SMALLEST_PIECE, HubSink
 from agent.delivery.transport import Client
 from evidence import note
@@ -164,7 +164,7 @@ def test_where_something_else_than_a_hub_answers_it_is_said_with_what_to_do(batc
     ("status", "kind", "expected"),
     [
         (401, "token", Held),
-        (403, "not-enrolled", Held),
+        (403, "not-enrolled", Unknown),
         (403, "signature", Parked),
         (403, "anything", Held),
         (409, "key", Held),
@@ -179,11 +179,32 @@ def test_what_a_hub_says_decides(batch: Outgoing, status: int, kind: str, expect
     assert kind in str(result)
 
 
-def test_a_log_whose_key_is_not_known_holds_that_log_only(batch: Outgoing) -> None:
-    result = sent(batch, problem(403, "not-enrolled"))
-    assert isinstance(result, Held)
-    assert result.log_only
-    assert "there is no token" in result.reason
+def size_at(batch: Outgoing, *scripts: Script, kept: Kept | None = None) -> int | None:
+    with hostile(*scripts) as server, closing(sink_at(server, kept)) as sink:
+        found = sink.size_of(batch.place.log_id)
+    assert server.heard[0].line == f"GET /v1/logs/{batch.place.log_id}/checkpoint HTTP/1.1"
+    return found
+
+
+def test_how_far_a_hub_has_a_log_is_what_it_has_signed(batch: Outgoing) -> None:
+    assert size_at(batch, answers(200, cosigned(batch), PLAIN)) == batch.place.size
+    assert size_at(batch, problem(404, "unknown")) is None
+
+
+@pytest.mark.parametrize(
+    "story", sorted(set(NO_ACKNOWLEDGEMENTS) - {"an old size", "a size that our key did not sign"})
+)
+def test_what_a_hub_has_not_signed_says_nothing_of_how_far_it_has_a_log(batch: Outgoing, story: str) -> None:
+    kept = Kept()
+    with pytest.raises(AnswerError):
+        size_at(batch, answers(200, NO_ACKNOWLEDGEMENTS[story](batch), PLAIN), kept=kept)
+    assert len(kept) == 1
+
+
+@pytest.mark.parametrize("status", [204, 301, 403, 404, 500, 503])
+def test_only_the_hubs_own_404_says_that_it_has_nothing_of_a_log(batch: Outgoing, status: int) -> None:
+    with pytest.raises(AnswerError):
+        size_at(batch, answers(status))
 
 
 def test_what_a_hub_says_is_cut_and_harmless(batch: Outgoing) -> None:

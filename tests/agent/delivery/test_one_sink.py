@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent.delivery.errors import AnswerError, SettingsError, UnreachableError, UntrustedError
-from agent.delivery.one_sink import HELD_S, OneSink, Outcome
+from agent.delivery.one_sink import OneSink, Outcome
 from agent.delivery.outbox import Outgoing
 from agent.delivery.progress import look, records
-from agent.delivery.results import Behind, Delivered, Held, Parked, Result, Retry
+from agent.delivery.results import Behind, Delivered, Held, Parked, Result, Retry, Unknown
+from agent.delivery.standing import HELD_S
 from evidence.accepting import ReceiptError, RestoredError
 from evidence.errors import BusyError
 from tests.agent.delivery.batches import Clock, Host, Told, cosigned, host
@@ -29,6 +30,8 @@ class Playing:
     seen: list[str] = field(default_factory=list)
     name: str = "hub"
     closed: bool = False
+    asked: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def deliver(self, batch: Outgoing) -> Result:
         self.seen.append(batch.name)
@@ -36,6 +39,13 @@ class Playing:
         if isinstance(answer, Exception):
             raise answer
         return answer(batch) if callable(answer) else answer
+
+    def size_of(self, log_id: str) -> int | None:
+        self.asked.append(log_id)
+        return self.sizes.get(log_id)
+
+    def enrol(self) -> str | None:
+        return "there is no token"
 
     def close(self) -> None:
         self.closed = True
@@ -234,11 +244,12 @@ def test_a_log_that_the_hub_does_not_know_lets_others_pass(stand: Stand, tmp_pat
     (other.outbox / name).rename(stand.host.outbox / name)
 
     def known(batch: Outgoing) -> Result:
-        return acknowledges(batch) if batch.name == name else Held("not enrolled", log_only=True)
+        return acknowledges(batch) if batch.name == name else Unknown("not enrolled")
 
     outcome, seen = stand.attempt(known)
     assert name in seen
-    assert (outcome.delivered, outcome.left, outcome.held) == (1, 3, False)
+    assert (outcome.delivered, outcome.left, outcome.held) == (1, 3, True)
+    assert outcome.reason == "not enrolled; there is no token"
 
 
 def stands_at(size: int, hub: list[int]) -> Callable[[Outgoing], Result]:
@@ -285,7 +296,7 @@ def test_a_hub_that_never_gets_on_does_not_have_the_log_written_again_and_again(
     outcome, seen = stand.attempt(Behind(1))
     assert len(stand.signer.rewritten) == 1
     assert len(seen) == 2
-    assert outcome.wait_s == 1
+    assert outcome.wait_s == 900
 
 
 def test_a_signer_that_is_away_is_told_later(stand: Stand) -> None:
