@@ -123,7 +123,8 @@ class CatchUp:
         else:
             compared.after = self._reached
         if self._whole and self._known:
-            compared.logs, compared.at = self._all, self._moment.wall_text()
+            compared.logs = [*self._all, *(self._acknowledged.keys() - set(self._all))]
+            compared.at = self._moment.wall_text()
 
     @property
     def wait_s(self) -> float | None:

@@ -117,9 +117,11 @@ class Told:
 
     def batches(self, log: str | None = None, first: int | None = None) -> int:
         self._answer()
-        if self.host is None or first is None:
+        if first is None:
             return 0
         self.rewritten.append((log, first))
+        if self.host is None or log != self.host.log_id:
+            return 0
         self.host.write(first)
         return 1
 
