@@ -128,7 +128,7 @@ class OneSink:
             self._hold(reason, stop=False)
         stuck = next((each for each in self._candidates(by_hand=False) if not self._tries.may(each)), None)
         if stuck is not None:
-            self._retry(f"{stuck.name}: expected the signer to know the file that was delivered, found another answer")
+            self._retry(f"{stuck.name}: expected the file that the signer wrote, found another")
 
     def _next(self, *, by_hand: bool) -> Waiting | None:
         """Return the first batch that can be tried now."""

@@ -153,4 +153,4 @@ def test_a_file_that_the_signer_does_not_know_is_delivered_once_in_an_attempt_an
         waits.append(outcome.wait_s)
         stand.clock.pass_(outcome.wait_s or 0)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
-    assert "expected the signer to know" in (outcome.reason or "")
+    assert "expected the file that the signer wrote" in (outcome.reason or "")

@@ -20,6 +20,7 @@ from agent.signing.listening import bind
 from agent.signing.peer import Peer, Role
 from agent.signing.protocol import Failed, Signed, Snapshot, Welcome, question_frame
 from agent.signing.remote import frames_of
+from evidence.order import origin_of
 from tests.agent.signing.running import (
     SEEN,
     Running,
@@ -217,3 +218,14 @@ def test_it_is_told_apart_from_a_socket_that_was_left_behind(tmp_path: Path) -> 
     assert os.path.exists(started.places.sign_socket)
     with open_door(started.places) as door:
         assert door.snapshot([collection()], SEEN, {}).sequence == 1
+
+
+def test_logs_are_listed_oldest_first_and_a_key_is_shown_with_those_before_it(tmp_path: Path) -> None:
+    with signer(tmp_path / "state") as started, open_door(started.places) as door:
+        door.hello()
+        first = door.event("heartbeat", {}, {})
+        origins = [first.origin, door.rotate().origin, door.rotate().origin]
+        assert [(origin_of(each.log), each.size) for each in door.logs()] == list(zip(origins, (3, 2, 1), strict=True))
+        proof = door.prove("hub.example", "1234")
+        assert proof.origin == origins[-1]
+        assert [each.origin for each in proof.rotations] == origins[:-1]
