@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from agent.signing.protocol import Rotation
 from evidence import strict_base64
 from evidence.errors import EvidenceError
@@ -9,15 +11,19 @@ from evidence.order import id_of
 from evidence.reader import LogInfo, StoreReader
 
 _MOST = 64
+_ROOM = 48 << 10
+"""Bytes: a hub takes an enrolment of 64 KiB."""
 _ROTATED = "key-rotated"
 
 
 def rotations_of(state: str) -> tuple[Rotation, ...]:
     """Return the rotations that lead to the key that signs now, oldest first; none where they cannot be read.
 
-    Each log that ends with a rotation is followed by a log of the next key; the chain is unbroken up to the newest.
+    Each log that ends with a rotation is followed by a log of the next key; the chain is unbroken up to the newest,
+    and as long as an enrolment may be.
     """
     found: list[Rotation] = []
+    room = _ROOM
     try:
         with StoreReader(state) as reader:
             logs = reader.logs()
@@ -27,6 +33,9 @@ def rotations_of(state: str) -> tuple[Rotation, ...]:
                     continue  # an earlier log of a key that is known by a later one
                 rotation = _rotation(reader, log)
                 if rotation is None or len(found) == _MOST:
+                    break
+                room -= len(msgspec.json.encode(rotation))
+                if room < 0:
                     break
                 found.insert(0, rotation)
                 known.add(log.keyid)
