@@ -19,7 +19,7 @@ from agent.delivery.sinks.contract import HubLike, Sink
 from agent.delivery.standing import Standing
 from agent.delivery.telling import Signer, forget_gone, tell
 from agent.delivery.tries import Tries
-from evidence.errors import EvidenceError
+from evidence.errors import BusyError, EvidenceError
 
 UNTOLD_S = 60.0
 """After this the signer is told again what it does not know."""
@@ -224,9 +224,11 @@ class OneSink:
         log_id = batch.place.log_id
         try:
             why = self._catch_up.behind(log_id, size)
-        except EvidenceError as error:
-            self._retry(f"{log_id}: expected batches from entry {size} on, found {error}")
+        except BusyError as error:
+            self._retry(str(error))
             return
+        except EvidenceError as error:  # it cannot be written any more: other logs can
+            why = f"{log_id}: expected batches from entry {size} on, found {error}"
         if why is not None:
             self._park(batch, why, None)
 
