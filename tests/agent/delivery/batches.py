@@ -98,6 +98,7 @@ class Told:
     rewritten: list[tuple[str | None, int | None]] = field(default_factory=list)
     away: bool = False
     disbelieves: EvidenceError | None = None
+    cannot_write: EvidenceError | None = None
     removes: bool = False
     others: list[LogSize] = field(default_factory=list)
     """Logs that it says there are."""
@@ -120,6 +121,8 @@ class Told:
         if first is None:
             return 0
         self.rewritten.append((log, first))
+        if self.cannot_write is not None:
+            raise self.cannot_write
         if self.host is None or log != self.host.log_id:
             return 0
         self.host.write(first)

@@ -13,7 +13,7 @@ from agent.delivery.progress import look
 from agent.delivery.results import Behind, Held, Parked, Result, Retry, Unknown
 from agent.delivery.standing import HELD_S
 from evidence.accepting import ReceiptError, RestoredError
-from evidence.errors import BusyError
+from evidence.errors import BusyError, StateError
 from tests.agent.delivery.batches import Clock, Told, cosigned, host
 from tests.agent.delivery.playing import Answer, Playing, Stand, acknowledges
 
@@ -184,6 +184,22 @@ def test_a_log_that_the_hub_does_not_know_lets_others_pass(stand: Stand, tmp_pat
     assert name in seen
     assert (outcome.delivered, outcome.left, outcome.held) == (1, 3, True)
     assert outcome.reason == "not enrolled; there is no token"
+
+
+def test_a_log_that_the_signer_cannot_write_again_holds_up_no_other_one(stand: Stand, tmp_path: Path) -> None:
+    other = host(tmp_path / "other", batches=1)
+    (name,) = other.names()
+    (other.outbox / name).rename(stand.host.outbox / name)
+    stand.signer.cannot_write = StateError("log", "leaves that give the signed root", "others")
+    (stand.host.outbox / next(each for each in stand.host.names() if each != name)).unlink()  # it was delivered
+
+    def restored(batch: Outgoing) -> Result:
+        return acknowledges(batch) if batch.name == name else Behind(0)
+
+    outcome, seen = stand.attempt(restored)
+    assert name in seen
+    assert (outcome.delivered, outcome.left) == (1, 2)
+    assert "expected batches from entry 0 on" in stand.signer.refusals[0][2]
 
 
 def stands_at(size: int, hub: list[int]) -> Callable[[Outgoing], Result]:
