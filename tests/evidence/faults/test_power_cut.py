@@ -26,7 +26,8 @@ Work = Callable[[EvidenceStore, Recorder], None]
 ODDS = (0.0, 0.7)
 """How kind the disk is to what was not synced: all of it is lost, or some of it. (All kept is a kill: S1.)"""
 
-READY_S = 2
+READY_S = 10
+"""Five times what it may take (S3, which `bench` measures): machines of tests are slow and busy, but not that much."""
 
 
 def append(store: EvidenceStore, disk: Recorder) -> None:
@@ -112,7 +113,7 @@ def a_long_log(state: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_entries_are_ready_within_two_seconds_also_without_the_index(scratch: Path) -> None:
+def test_ten_thousand_entries_are_ready_in_a_moment_also_without_the_index(scratch: Path) -> None:
     state = scratch / "state"
     a_long_log(state)
     with opened(state):
