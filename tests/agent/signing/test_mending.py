@@ -431,7 +431,7 @@ def test_ten_thousand_batches_that_are_gone_are_counted_in_a_moment(made: Made) 
     progress.batches |= {Place(log_of(name), at, at + 1).file_name: batch for at in (*range(10_000), 15_000)}
     began = time.process_time()
     Mending(made.where.outbox, made.clerk).agree(progress)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2  # a tenth of that; what grows with the square takes minutes
     assert progress.holes == {log_of(name): [(0, 10_000), (15_000, 15_001)]}
 
 

@@ -494,4 +494,4 @@ def test_a_budget_is_kept_over_ten_thousand_batches_in_a_moment(made: Made) -> N
     made.outbox.progress.batches |= many
     began = time.process_time()
     shrinking.Shrinking(made.where.outbox, made.clerk, lambda _: None).trim(made.outbox.progress, DIRECTORY.limit_bytes)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2  # a tenth of that; what grows with the square takes minutes
