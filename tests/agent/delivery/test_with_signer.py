@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from agent.collection.receiver import Collection
 from agent.delivery import address
 from agent.delivery.moment import real
 from agent.delivery.one_sink import OneSink, Outcome
+from agent.delivery.outbox import Outgoing
 from agent.delivery.pace import Pace
 from agent.delivery.progress import records
+from agent.delivery.results import Result
 from agent.delivery.sinks.contract import Sink
 from agent.delivery.sinks.directory import DirectorySink
 from agent.delivery.sinks.http_put import HttpPutSink
@@ -80,17 +83,20 @@ def test_a_batch_that_is_trimmed_while_it_is_sent_does_not_take_the_place_of_the
     whole = Path(made.where.outbox, made.names[0]).read_bytes()
     there: dict[str, bytes] = {}
 
-    def store(connection: object, heard: Heard) -> None:
+    def store(connection: socket.socket, heard: Heard) -> None:
         method, path, _ = heard.line.split()
         if method == "PUT":
             there[path] = heard.body
+        (answers(201) if method == "PUT" else answers(200, there[path]))(connection, heard)
+
+    class Store(HttpPutSink):
+        def deliver(self, batch: Outgoing) -> Result:
+            result = super().deliver(batch)
             made.policy = Policy(made.policy.sinks, 1)
-            made.again().write()  # the budget is over while the answer is on its way
-            answers(201)(connection, heard)  # type: ignore[arg-type]
-        else:
-            answers(200, there[path])(connection, heard)  # type: ignore[arg-type]
+            made.again().write()  # the budget is over before the signer is told
+            return result
 
     with hostile(store) as server:
         client = Client(address.parse(server.url + "/x", "url"))
-        attempt(made, "store", lambda: HttpPutSink("store", client, Pace(1 << 30), confirm="read-back"))
+        attempt(made, "store", lambda: Store("store", client, Pace(1 << 30), confirm="read-back"))
     assert whole in there.values()
