@@ -33,9 +33,6 @@ for _each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_each) == signal.SIG_IGN:
         signal.signal(_each, signal.default_int_handler if _each == signal.SIGINT else signal.SIG_DFL)
 
-HOSTS = ("bare_host", "fresh", "host")
-"""Fixtures that boot a host for all tests of a module; by parameter, if they have one."""
-
 EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
 
@@ -60,17 +57,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         if collection_path == folder:
             return None if any(each == folder or folder in each.parents for each in asked) else True
     return None
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one booted host together and in order on one worker: `--dist loadgroup`."""
-    for item in items:
-        if isinstance(item, pytest.Function) and any(item.path.is_relative_to(each) for each in APART):
-            values = getattr(item, "callspec").params if hasattr(item, "callspec") else {}  # noqa: B009  pytest's own
-            names = [str(values[each]) for each in HOSTS if each in values]
-            if any(each in item.fixturenames for each in HOSTS):
-                item.add_marker(pytest.mark.xdist_group("-".join((item.path.stem, *names))))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
