@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell packaging/find-python)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal
 DIST ?= dist
 PYTHONS ?= 3.10 3.11 3.12 3.13
 

@@ -35,7 +35,8 @@ def install(host: BootedHost, package: str = "evidenced", release: int = 1) -> D
 
 
 def settle(host: BootedHost) -> None:
-    """Make the host read without waiting for calm, and wait until each table was read."""
+    """Make the host read without waiting for calm; wait until that is in force and each table was read."""
     host.write("/etc/evidenced/conf.d/calm.toml", CALM)
     host.ok("systemctl", "reload", "evidenced")
+    host.until(lambda: "config-changed" in host.kinds(), 60, "the new settings in force")
     host.until(lambda: " never " not in host.run("evidenced", "status").out, 60, "a reading of each table")

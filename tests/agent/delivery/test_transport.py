@@ -105,7 +105,7 @@ def test_an_answer_that_is_none_ends_in_time_with_our_error(script: Script, erro
         began = time.monotonic()
         with pytest.raises(error):
             to.exchange("GET", "/")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10
 
 
 def test_the_limits_that_the_page_names_are_those_in_force() -> None:

@@ -63,14 +63,24 @@ def signer(state: Path, *options: str, before: Sequence[str] = ()) -> Iterator[R
     """Give a signer that answers; it is killed in the end if it still runs."""
     where = places(str(state))
     command = [*before, sys.executable, "-m", "agent", "_sign", "--state", str(state), "--bind", *options]
+    earlier = _made(where.sign_socket)  # of another signer, that may still answer there
     process = subprocess.Popen(command, cwd=TOP, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        wait_for(lambda: _answers(where.sign_socket) or process.poll() is not None)
+        wait_for(
+            lambda: (_made(where.sign_socket) != earlier and _answers(where.sign_socket)) or process.poll() is not None
+        )
         yield Running(process, where)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # strace(1), too, and what it traces
         process.communicate()
+
+
+def _made(path: str) -> int | None:
+    """Return when the socket of a path was bound, in nanoseconds; None if there is none."""
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_ctime_ns
+    return None
 
 
 def _answers(path: str) -> bool:

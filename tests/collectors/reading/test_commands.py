@@ -47,7 +47,7 @@ def running(mark: str) -> list[str]:
 
 def soon_gone(mark: str) -> bool:
     """Return whether processes that were killed are gone; the kernel takes a moment for it."""
-    until = time.monotonic() + 2
+    until = time.monotonic() + 10
     while running(mark) and time.monotonic() < until:
         time.sleep(0.01)
     return not running(mark)
@@ -114,7 +114,7 @@ def test_what_is_late_is_killed_with_all_it_started(script: str) -> None:
     mark = f"late-{time.monotonic_ns()}"
     started = time.monotonic()
     assert failure(shell(f": {mark}; {script}", deadline_s=0.4))[0] == "timed_out"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     assert soon_gone(mark)
 
 
@@ -177,7 +177,7 @@ def test_it_does_not_outlive_a_collector_that_is_killed() -> None:
 def test_endless_output_is_cut_off() -> None:
     started = time.monotonic()
     assert failure(shell("while :; do echo yes; done", output_limit=1000))[0] == "truncated"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
 
 
 def test_output_of_exactly_the_limit_is_whole() -> None:
