@@ -84,6 +84,7 @@ def sink_for(options: argparse.Namespace, configuration: Configuration) -> tuple
             and each.url.rstrip("/") == options.hub.rstrip("/")
             and options.name in (None, each.name)
         ):
+            hub_settings.hold_to_way(options, each)
             return each, False
     name = options.name or hub_settings.free_name(configuration.sinks)
     if name in {each.name for each in configuration.sinks}:

@@ -14,7 +14,7 @@ from agent.delivery.budget import Limits
 from agent.delivery.errors import DeliveryError
 from agent.delivery.filing import file_into
 from agent.delivery.gathering import Sequence, check, find
-from agent.delivery.hub_settings import checked, way_of
+from agent.delivery.hub_settings import checked, hold_to_way, way_of
 from agent.delivery.opening import client_of
 from agent.delivery.pace import Pace
 from agent.delivery.results import Behind, Delivered, Result, Unknown
@@ -169,6 +169,7 @@ def _hub(options: argparse.Namespace) -> tuple[Hub, Verifier | None]:
     given = None if options.hub_key is None else storage_key(options.hub_key, "--hub-key")
     for each in configured(options.config).sinks:
         if isinstance(each, Hub) and each.url.rstrip("/") == options.hub.rstrip("/"):
+            hold_to_way(options, each)
             return each, given or (None if each.vkey is None else storage_key(each.vkey, each.name))
     return checked({"name": "hub", "url": options.hub, **way_of(options)}), given
 

@@ -15,6 +15,7 @@ from agent.configuration.model import Directory, HttpPut, Hub
 from agent.configuration.problems import Place
 from agent.configuration.schema import Kinds, Leaf, Node, schema
 from agent.errors import WRONG_USE, CommandError
+from agent.terminal import printable
 from evidence.pack_target import Target
 
 MODE = 0o644
@@ -49,6 +50,19 @@ def way_of(options: argparse.Namespace) -> dict[str, str | None]:
     paths = {name: getattr(options, name) for name in files}
     found = {name: None if path is None else os.path.abspath(path) for name, path in paths.items()}
     return {**found, "proxy": options.proxy}
+
+
+def hold_to_way(options: argparse.Namespace, settings: Hub) -> None:
+    """See that options say nothing else than the configuration of a hub that it names. Raises: CommandError."""
+    for name, given in way_of(options).items():
+        configured = getattr(settings, name)
+        if given is not None and given != configured:
+            what = "none" if configured is None else printable(configured)
+            raise CommandError(
+                f"--{name.replace('_', '-')}: expected {what}, which sink {settings.name} is configured with, "
+                f"found {printable(given)}; leave the option out, or change {name} in the configuration",
+                WRONG_USE,
+            )
 
 
 def checked(values: Mapping[str, str | None]) -> Hub:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.delivery.progress import Parked, Progress, records
+from agent.places import places
 from agent.supervision import parse
 from tests.agent.command_line import Evidenced
 
@@ -67,6 +68,17 @@ def test_one_that_runs_well_is_shown_with_every_table(evidenced: Evidenced, stat
     facts = json.loads(evidenced("status", "--json", "--state", state).out)
     assert (facts["running"], facts["problems"]) == (True, [])
     assert facts["supervisor"]["tables"][0]["rows"] == 26
+
+
+def test_whoever_asks_is_shown_the_service_that_runs(
+    evidenced: Evidenced, state: Path, running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.write_text(SAID.format(**WELL))
+    service = places(str(state))
+    monkeypatch.setattr("agent.commands.status.SYSTEM", service)
+    assert evidenced("status").lines[0].startswith("running   process 4711")
+    other = evidenced("status", "--state", state / "other")
+    assert other.lines[0].startswith("! the service does not run")
 
 
 @pytest.mark.parametrize(

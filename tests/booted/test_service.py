@@ -107,6 +107,7 @@ def test_firewall_rules_are_left_for_the_daemon_by_their_own_unit(bare_host: Boo
 def test_it_starts_reads_signs_and_is_no_root(host: BootedHost) -> None:
     assert host.kinds()[:2] == ["log-opened", "agent-started"]
     assert host.run("evidenced", "status").code == 0
+    assert host.ok("runuser", "-u", "nobody", "--", "evidenced", "status").startswith("running   process")
     check_log(host)
     uids = host.ok("ps", "-o", "user:32=", "-p", str(main_pid(host, SUPERVISOR))).split()
     assert uids == ["evidenced-collect"]

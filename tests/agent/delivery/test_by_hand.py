@@ -138,6 +138,9 @@ def test_import_forwards_to_a_hub_that_knows_the_key(signed: Path, tmp_path: Pat
         assert (first.code, again.code) == (0, 0)
         assert "1 batch acknowledged by the hub" in first.out
         assert first.err == ""  # the configuration names the hub and its key
+        other = evidenced(*forward, "--proxy", "http://127.0.0.1:3128")
+        assert other.code == 2
+        assert other.err.startswith("evidenced import: --proxy: expected none, which sink hub is configured with")
         wrong = evidenced(*forward, "--hub-key", "x")
         assert wrong.code == 3
     finally:
@@ -168,6 +171,12 @@ def test_import_reaches_a_hub_on_the_ways_that_enroll_does(signed: Path, tmp_pat
             ran = evidenced("import", stick, *way, *other)
             assert (ran.code, "1 batch acknowledged by the hub" in ran.out) == (0, True), ran.err
             assert len(proxy.heard) == 2
+            again = ("enroll", *way[:2], "--token-file", tmp_path / "token", "--state", signed, *own)
+            same = evidenced(*again, "--proxy", proxy.url)
+            assert same.code == 0, same.err
+            differs = evidenced(*again, "--ca-file", server.file)
+            assert differs.code == 2
+            assert f"--ca-file: expected {authority.file}, which sink hub is configured with" in differs.err
             assert evidenced("import", stick, *way[:-4], *other).code == 3, "without a certificate"
     finally:
         hub.kill()
