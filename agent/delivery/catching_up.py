@@ -10,6 +10,7 @@ and each log again from the beginning ever more rarely.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from agent.delivery import outbox
 from agent.delivery.errors import DeliveryError
@@ -28,6 +29,13 @@ REST_S, FAILED_S = 60.0, 900.0
 WEEK_S = 7 * 86_400.0
 REWOUND_S, REWOUND_CAP_S = 60.0, 86_400.0
 """How long a log that was sent again is not sent again once more: doubled each time, and forgotten after a day."""
+
+
+class TooSoon(NamedTuple):
+    """Why a log is not sent again now, and in how many seconds it is."""
+
+    reason: str
+    wait_s: float
 
 
 class CatchUp:
@@ -63,6 +71,7 @@ class CatchUp:
         self._deliveries = self._released = self._rested = 0
         self._enrolled = False
         self._rest = False
+        self._again_s = FAILED_S
 
     @property
     def due(self) -> bool:
@@ -85,17 +94,17 @@ class CatchUp:
         self.postponed[batch.place.log_id] = reason
         self._ask_anew()
 
-    def behind(self, log_id: str, size: int) -> str | None:
+    def behind(self, log_id: str, size: int) -> TooSoon | None:
         """Have a log sent from where the hub stands; return why it has to wait, None if it has not.
 
         Raises: EvidenceError if the signer cannot write what lacks.
         """
         self._known = True
         self._ask_anew()
-        why = self._too_soon(log_id, size)
-        if why is None:
+        too_soon = self._too_soon(log_id, size)
+        if too_soon is None:
             self._rewind(log_id, size)
-        return why
+        return too_soon
 
     def more(self, hub: HubLike, ends_ms: float) -> bool:
         """Do the next thing that lets the attempt go on, and return whether there was one.
@@ -131,7 +140,7 @@ class CatchUp:
         """Return after how many seconds the questions go on, None if there are none."""
         if not self.due:
             return None
-        return REST_S if self._reached is not None or not self._asked else FAILED_S
+        return REST_S if self._reached is not None or not self._asked else self._again_s
 
     def _ask_anew(self) -> None:
         compared = self._progress.compared
@@ -169,8 +178,10 @@ class CatchUp:
     def _bring_next(self) -> bool:
         """Have the oldest log that lacks something sent again; the next one follows when that is done."""
         log_id, size = self._lacking[0]
-        why = self._too_soon(log_id, size)
-        if why is None:
+        too_soon, why = self._too_soon(log_id, size), None
+        if too_soon is not None:
+            why, self._again_s = too_soon.reason, min(self._again_s, max(REST_S, too_soon.wait_s))
+        else:
             try:
                 self._rewind(log_id, size)
             except EvidenceError as error:
@@ -201,14 +212,15 @@ class CatchUp:
         wait_s = min(REWOUND_CAP_S, REWOUND_S * 2.0 ** min(times - 1, 16))
         return Rewound(size=size, times=times, until_ms=now_ms + int(wait_s * 1000), boot=boot)
 
-    def _too_soon(self, log_id: str, size: int) -> str | None:
+    def _too_soon(self, log_id: str, size: int) -> TooSoon | None:
         """Return why a log is not sent again now; it is if the hub got on since, or if the last time is long ago."""
         before = self._progress.rewound.get(log_id)
         if before is None or size > before.size or before.boot != self._moment.boot:
             return None
-        if self._moment.boottime_ms() >= before.until_ms:
+        left_ms = before.until_ms - self._moment.boottime_ms()
+        if left_ms <= 0:
             return None
-        return f"{log_id}: expected a hub that gets on, found it at entry {size} again"
+        return TooSoon(f"{log_id}: expected a hub that gets on, found it at entry {size} again", left_ms / 1000)
 
     def _release(self) -> bool:
         """Let what was put off be tried again."""

@@ -215,22 +215,22 @@ class OneSink:
         self._standing.hold(reason)
         self._stop = self._stop or stop
 
-    def _park(self, batch: Waiting, reason: str, note: str | None) -> None:
-        self._standing.park(batch, reason, note)
+    def _park(self, batch: Waiting, reason: str, note: str | None = None, wait_s: float | None = None) -> None:
+        self._standing.park(batch, reason, note, wait_s)
         self._tell()
 
     def _rewind(self, batch: Waiting, size: int) -> None:
         """Send from where the hub stands: it was restored, or has lost what it had acknowledged."""
         log_id = batch.place.log_id
         try:
-            why = self._catch_up.behind(log_id, size)
+            too_soon = self._catch_up.behind(log_id, size)
         except BusyError as error:
             self._retry(str(error))
-            return
         except EvidenceError as error:  # it cannot be written any more: other logs can
-            why = f"{log_id}: expected batches from entry {size} on, found {error}"
-        if why is not None:
-            self._park(batch, why, None)
+            self._park(batch, f"{log_id}: expected batches from entry {size} on, found {error}")
+        else:
+            if too_soon is not None:
+                self._park(batch, too_soon.reason, wait_s=too_soon.wait_s)
 
     def _tell(self) -> None:
         why = tell(self._signer, self._name, self._progress, self._reject)

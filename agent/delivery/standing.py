@@ -61,12 +61,13 @@ class Standing:
         self._trouble("held", reason)
         self.wait(HELD_S)
 
-    def park(self, batch: Waiting, reason: str, note: str | None) -> None:
-        """Leave a batch, ever longer."""
+    def park(self, batch: Waiting, reason: str, note: str | None = None, wait_s: float | None = None) -> None:
+        """Leave a batch, ever longer unless it is known for how long."""
         before = self._progress.parked.get(batch.name)
         same = before is not None and before.stamp == batch.stamp
         times = before.times + 1 if before is not None and same else 1
-        wait_s = min(PARKED_CAP_S, PARKED_S * 2.0 ** min(times - 1, 16))
+        if wait_s is None:
+            wait_s = min(PARKED_CAP_S, PARKED_S * 2.0 ** min(times - 1, 16))
         self._progress.parked[batch.name] = Parked(
             stamp=batch.stamp,
             reason=reason,

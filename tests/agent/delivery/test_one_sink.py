@@ -243,10 +243,15 @@ def test_a_hub_that_never_gets_on_does_not_have_the_log_written_again_and_again(
     stand.attempt(acknowledges)
     stand.host.sign(2)
     stand.host.write(6)
-    outcome, seen = stand.attempt(Behind(1))
-    assert len(stand.signer.rewritten) == 1
-    assert len(seen) == 2
-    assert outcome.wait_s == 900
+    waits = []
+    for _ in range(4):
+        outcome, seen = stand.attempt(Behind(1))
+        assert len(stand.signer.rewritten) == 1
+        assert len(seen) == 2
+        waits.append(outcome.wait_s)
+        stand.clock.pass_(outcome.wait_s or 0)
+    assert waits == [60, 120, 240, 480]
+    assert stand.attempt(stands_at(1, []))[0].left == 0
 
 
 def test_a_signer_that_is_away_is_told_later(stand: Stand) -> None:
