@@ -145,4 +145,4 @@ def test_faults_in_any_order_lose_nothing_and_need_nobody(
     assert_delivered(system, hub)
     assert_bounded(system)
     assert len(system.promised) >= len(happened) / 3
-    assert_verifies(system, tmp_path / "pack.tar.gz")
+    assert_verifies(system, tmp_path / "pack.tar.gz", codes=(0, 3))  # tables are due every few seconds here
