@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -156,4 +157,8 @@ class Service:
 
 def _tell(error: Exception) -> None:
     """Tell the journal what went wrong with something that nobody waits for."""
-    sys.stderr.write(f"evidenced _sign: {printable(str(error), LINE_LIMIT)}\n")
+    text = str(error)
+    if isinstance(error, OSError):
+        text = (error.strerror or type(error).__name__).lower()
+        text = f"{os.fsdecode(error.filename)}: {text}" if error.filename else f"state or outbox: {text}"
+    sys.stderr.write(f"evidenced _sign: {printable(text, LINE_LIMIT)}\n")
