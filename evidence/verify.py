@@ -74,7 +74,7 @@ NODES_MAX, MANIFEST_NODES_MAX, DEPTH_MAX, SAFE_INTEGER = 200_000, 500_000, 32, 2
 # What is kept in memory, by these estimates in bytes; a pack of more has to be exported in shorter periods.
 HELD_MAX = 64 * MIB
 PER_MEMBER, PER_NAME, PER_COLUMN, PER_ENTRY, PER_TABLE, PER_READING, PER_PRUNED = 600, 300, 400, 500, 1_500, 150, 120
-TABLES_FROM = 200  # signatures of one key before tables of its multiples are worth their making
+TABLES_FROM = 100  # signatures of one key before tables of its multiples are worth their making
 OUTPUT_LINES_MAX, OUTPUT_COLUMNS_MAX, PROBLEMS_MAX = 200, 400, 1_000
 
 class TamperedError(Exception):
@@ -292,20 +292,23 @@ def statement_shape(value: Any) -> None:
     conform({"predicate": value["predicate"]}, {"predicate": PREDICATES[value["predicateType"]]})
 # --- Ed25519, RFC 8032, strictly: what passes here passes in every library --------------------------------------------
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D, SQRT_M1, SIGN = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P), 1 << 255
+D, SQRT_M1, SIGN, LOW = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P), 1 << 255, (1 << 255) - 1
 ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 SMALL_ORDER_Y = frozenset((0, 1, P - 1, ORDER_8_Y, P - ORDER_8_Y))
 Point = Tuple[int, int, int, int]  # extended coordinates X, Y, Z, T
-NEUTRAL = (0, 1, 1, 0)
+NEUTRAL, HALVES = (0, 1, 1, 0), sum(512 << at for at in range(0, 260, 10))  # added, digits of -512..511 are 0..1023
 def cached(point: Point) -> Point:
     """Return a point as `add` wants its second argument."""
     x, y, z, t = point
     return (y - x) % P, (y + x) % P, 2 * z % P, 2 * D * t % P
 def add(left: Point, right: Point) -> Point:
-    """Return the sum; `right` comes from `cached`. The formula holds for all pairs of points."""
+    """Return the sum; `right` comes from `cached`. The formula, of RFC 8032, 5.1.4, holds for all pairs of points."""
     x, y, z, t = left
     minus, plus, two_z, two_dt = right
-    a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * two_dt % P, z * two_z % P
+    a, b, c, d = (y - x) * minus, (y + x) * plus, t * two_dt, z * two_z
+    # As 2^255 is 19 modulo P, this makes them small enough; a division would make them smallest, and takes longer.
+    a, b = (a & LOW) + 19 * (a >> 255), (b & LOW) + 19 * (b >> 255)
+    c, d = (c & LOW) + 19 * (c >> 255), (d & LOW) + 19 * (d >> 255)
     e, f, g, h = b - a, d - c, d + c, b + a
     return e * f % P, g * h % P, f * g % P, e * h % P
 def point_of(raw: bytes) -> Point | None:
@@ -320,16 +323,16 @@ def point_of(raw: bytes) -> Point | None:
         return None
     x = x if x % 2 == sign else P - x
     return x, y, 1, x * y % P
-@functools.lru_cache(maxsize=2)  # the base point and one key: 3 MiB each
+@functools.lru_cache(maxsize=2)  # the base point and one key: 6 MiB each
 def table_of(point: Point) -> list[list[Point]]:
-    """Return the multiples 0..255 of 256^0, 256^1, … 256^31 times a point."""
+    """Return the multiples -512..511 of 1024^0, 1024^1, … 1024^25 times a point."""
     rows = []
-    for _ in range(32):
-        multiples = list(itertools.accumulate([cached(point)] * 256, add, initial=NEUTRAL))
-        point = multiples.pop()
-        rows.append([cached(each) for each in multiples])
+    for _ in range(26):
+        multiples = list(itertools.accumulate([cached(point)] * 512, add, initial=NEUTRAL))
+        row = [cached(each) for each in multiples]
+        point = add(multiples[512], row[512])
+        rows.append([(plus, minus, two_z, P - two_dt) for minus, plus, two_z, two_dt in row[:0:-1]] + row[:512])
     return rows
-
 BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
 
 class Key:
@@ -362,8 +365,8 @@ class Key:
             total = total if choice is None else add(total, choice)
         return total
     def by_tables(self, s: int, challenge: int) -> Point:
-        """Return the same from tables, twenty times as fast."""
-        digits = s.to_bytes(32, "little") + challenge.to_bytes(32, "little")
+        """Return the same from tables, thirty times as fast."""
+        digits = [(each + HALVES) >> at & 1023 for each in (s, challenge) for at in range(0, 260, 10)]
         rows = zip(table_of(BASE) + table_of(self.minus), digits)
         return functools.reduce(add, (row[digit] for row, digit in rows), NEUTRAL)
 # --- keys and signed notes (C2SP signed-note, tlog-checkpoint, tlog-cosignature) --------------------------------------
@@ -1032,7 +1035,6 @@ def check_signature(key: Key, message: bytes, signature: dict[str, str], where: 
     """Check one signature of an envelope; its key id is only a hint, but must be the right one."""
     need(signature["keyid"] == key.fingerprint, ENTRIES, where, f"key id {key.fingerprint}", signature["keyid"])
     need(key.signed(message, decoded(signature["sig"])), ENTRIES, where, f"a valid signature of {key.fingerprint}")
-
 def new_key(event: dict[str, Any], where: str) -> Key:
     """Return the key that a rotation introduces."""
     try:
@@ -1041,7 +1043,6 @@ def new_key(event: dict[str, Any], where: str) -> Key:
         raise TamperedError(CHAIN, where, "a new Ed25519 key", error) from None
     need(key.fingerprint == event["keyid"], CHAIN, where, f"the new key {event['keyid']}", key.fingerprint)
     return key
-
 def type_of(value: Any) -> int:
     """Return the type of a field's value as one bit; a dict, or a list of other things, has none and is 0."""
     kind = type(value)
@@ -1067,7 +1068,6 @@ def lines(chunks: Iterable[bytes], limit: int, check: int, where: str) -> Iterat
         need(longest <= limit, check, where, f"lines of at most {limit} bytes", longest)
         yield from whole
     need(not rest, check, where, "a newline at the end", "none")
-
 def inflated(member: Member, left: int, length: int, digest: str) -> Iterator[bytes]:
     """Yield a blob's bytes, no more than its length; it must have its digest and nothing behind it."""
     engine, whole, total, where, piece = zlib.decompressobj(), hashlib.sha256(), 0, f"blob {digest}", b"-"
@@ -1347,7 +1347,6 @@ def noted(report: Report) -> Iterator[None]:
         report.unusable = str(error)
     except OSError as error:
         report.unusable = f"expected a pack that can be read, found: {error.strerror or 'an error'}"
-
 def verify(path: str, options: Options) -> Report:
     """Return what was checked in one pack and what was found; nothing is raised for what is wrong with it."""
     report = Report(path)

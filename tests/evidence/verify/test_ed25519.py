@@ -299,7 +299,38 @@ def test_what_is_accepted_here_is_accepted_by_openssl(public: bytes, made: bytes
     assert not accepted or openssl(public, b"message", made)
 
 
-def test_tables_come_with_the_signature_after_the_two_hundredth(monkeypatch: pytest.MonkeyPatch) -> None:
+EDGES = [0, 1, 511, 512, 513, 1023, 1024, 2**250 - 1, 2**252 - 1, 2**252, 2**252 + 1, L - 1, L, 2**253 - 1]
+DIGITS_AT_THEIR_ENDS = [sum(digit << at for at in range(0, 250, 10)) for digit in (511, 512, 1023)]
+
+
+@pytest.mark.parametrize("scalar", EDGES + DIGITS_AT_THEIR_ENDS + [RANDOM.randrange(L) for _ in range(20)])
+def test_tables_give_the_multiple_that_doubling_and_adding_gives(scalar: int) -> None:
+    key, other = Key(encode(PUBLIC)), RANDOM.randrange(L)
+    for s, challenged in ((scalar, 0), (0, scalar), (scalar, other), (other, scalar)):
+        expected = affine(add(times(s, BASE), cached(times(challenged, key.minus))))
+        assert affine(key.by_tables(s, challenged)) == expected
+        assert affine(key.bit_by_bit(s, challenged)) == expected
+
+
+def test_each_entry_of_a_table_is_the_multiple_at_its_place() -> None:
+    base = 1
+    for row in verify.table_of(BASE)[:3]:
+        assert len(row) == 1024
+        for at in (0, 1, 511, 512, 513, 1023):
+            assert affine(add(verify.NEUTRAL, row[at])) == affine(times((at - 512) * base % L, BASE))
+        base *= 1024
+
+
+def test_a_sum_stays_small_and_on_the_curve() -> None:
+    point = PUBLIC
+    for _ in range(100):
+        point = add(point, cached(point))
+        assert all(0 <= each < P for each in point)
+        x, y = affine(point)
+        assert (-x * x + y * y - 1 - verify.D * x * x * y * y) % P == 0
+
+
+def test_tables_come_with_the_signature_after_the_hundredth(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[str] = []
 
     def noted(way: str) -> Callable[..., Point]:
@@ -312,6 +343,6 @@ def test_tables_come_with_the_signature_after_the_two_hundredth(monkeypatch: pyt
     monkeypatch.setattr(Key, "by_tables", noted("tables"))
     monkeypatch.setattr(Key, "bit_by_bit", noted("bits"))
     key = Key(encode(PUBLIC))
-    for _ in range(202):
+    for _ in range(102):
         key.signed(b"", signature()[2])
-    assert used == ["bits"] * 200 + ["tables"] * 2
+    assert used == ["bits"] * 100 + ["tables"] * 2
