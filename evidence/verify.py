@@ -113,6 +113,7 @@ def period_text(since: int, until: int) -> str:
     """Return a half-open period; one of whole days is shown by its first and last day."""
     days = since % DAY_MS == until % DAY_MS == 0
     return f"{utc(since)[:10]} → {utc(until - DAY_MS)[:10]}" if days else f"{utc(since)} → {utc(until)}"
+@functools.lru_cache(maxsize=4)  # what was checked as part of a document is used right after
 def decoded(text: str) -> bytes:
     """Return the bytes of standard base64; any other spelling of the same bytes is a ValueError."""
     raw = base64.b64decode(text.encode("ascii"), validate=True)
@@ -133,10 +134,10 @@ def json_integer(text: str) -> int:
     return int(text)
 
 JSON = json.JSONDecoder(parse_int=json_integer, parse_float=json_integer, parse_constant=json_integer)
-ONE_SPELLING = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+ONE_SPELLING = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True)
 def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
-    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > nodes_max:
+    if len(raw) > nodes_max and nodes_max < raw.count(b",") + raw.count(b"[") + raw.count(b"{"):
         raise UnusableError(f"expected a document of at most {nodes_max} values, found more than fit into memory")
     try:
         value = JSON.decode(raw.decode("utf-8"))
@@ -144,15 +145,15 @@ def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
             raise ValueError("another spelling than the canonical one")
     except RecursionError:
         raise ValueError(f"nesting deeper than {DEPTH_MAX}") from None
-    level: list[Any] = [[value]]  # the objects and lists of one depth
-    depth = 0
+    level, depth = [value], 1  # the values of one depth
     while level:
-        if depth > DEPTH_MAX:
+        objects = [each for each in level if type(each) is dict]
+        lists = [each for each in level if type(each) is list]
+        if depth > DEPTH_MAX and (objects or lists):
             raise ValueError(f"nesting deeper than {DEPTH_MAX}")
-        if not all(map(allowed_key, set().union(*(each for each in level if type(each) is dict)))):
+        if not all(map(allowed_key, set().union(*objects))):
             raise ValueError("a key that is not allowed")
-        inner = (each.values() if type(each) is dict else each for each in level)
-        level, depth = [each for values in inner for each in values if type(each) in (dict, list)], depth + 1
+        level, depth = [*itertools.chain(*map(dict.values, objects), *lists)], depth + 1
     return value
 # --- shapes: what a document must look like ---------------------------------------------------------------------------
 # A shape is a type, a tuple of allowed values, a pattern, a dict of exactly these keys, or a function that raises.
@@ -908,10 +909,10 @@ class Inspection:
     def name_blob(self, digest: bytes, role: tuple[Any, ...], required: bool) -> None:
         """Remember that an entry names a blob, as what, and whether the pack must hold it."""
         known = self.named.get(digest, (False,))
-        if role not in known[1:]:
+        if role not in known:
             self.hold(PER_NAME)
             known = (*known, role)
-        self.named[digest] = (known[0] or required, *known[1:])
+        self.named[digest] = known if known[0] or not required else (True, *known[1:])
     def after_logs(self) -> None:
         """Check what can be said once all entries were met."""
         for log in self.report.logs:
