@@ -10,7 +10,8 @@ from collectors.access.ssh.authorised import Finding, findings
 from collectors.access.ssh.config_files import CONFIGURATION, READ_BELOW
 from collectors.access.ssh.effective import Setting, effective_settings
 from collectors.access.ssh.key_lines import KeyLine, PrincipalLine
-from collectors.access.ssh.key_options import Option, expiry
+from collectors.access.ssh.key_options import Option
+from collectors.access.ssh.option_values import expiry
 from collectors.access.ssh.sshd_config import read_configuration
 from collectors.access.users import PASSWD
 from collectors.contract import HOUR_S, Gap, Row, Table, means, path_gap, shown, utc

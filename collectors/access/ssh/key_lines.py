@@ -89,7 +89,7 @@ def parse_principal_line(text: str) -> PrincipalLine | None:
 
 
 def _stripped(text: str) -> str:
-    return text.strip(BLANKS + "\r")
+    return text.lstrip(BLANKS).rstrip(BLANKS + "\r")
 
 
 def _key_line(key: PublicKey, comment: str, options: tuple[Option, ...] = ()) -> KeyLine:

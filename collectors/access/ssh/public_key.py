@@ -25,6 +25,7 @@ class PublicKey(msgspec.Struct, frozen=True):
     """A public key without its bytes."""
 
     type: str
+    """The type itself where the line, or the blob, has the name of one of its signatures (rsa-sha2-512)."""
     bits: int | None
     """None for a type this program does not know: its fields cannot be told apart."""
     fingerprint: str
@@ -38,13 +39,18 @@ def parse_public_key(type_name: str, encoded: str) -> PublicKey:
     """Return the key of a type name and the base64 text after it.
 
     A type unknown here is accepted if the blob names the same type, so that a key of tomorrow is a row.
+    The names of signatures stand for their type, before a blob and in it (sshkey_type_from_name in sshkey.c); the
+    fingerprint is that of the blob with the type's own name.
     Raises: MalformedError if the base64 is not exact, the blob names another type, a length lies, a field
     is out of range, or bytes are left over. Points of elliptic curves are not checked to lie on the curve.
     """
     blob = _decoded(encoded)
+    inner = wire.Fields(blob).text()
+    type_name = _SIGNATURES.get(type_name, type_name)
+    if inner != type_name.encode("ascii", "replace"):
+        blob = _renamed(blob, inner, type_name)
     fields = wire.Fields(blob)
-    if fields.text() != type_name.encode("ascii", "replace"):
-        raise MalformedError("the type in the key that stands before it", "another one")
+    fields.text()
     if type_name in _SIZES:
         bits = _SIZES[type_name](fields)
         fields.end()
@@ -52,6 +58,14 @@ def parse_public_key(type_name: str, encoded: str) -> PublicKey:
     if type_name in _CERTIFIED:
         return _certificate(type_name, fields)
     return PublicKey(type_name, None, fingerprint(blob))
+
+
+def _renamed(blob: bytes, inner: bytes, type_name: str) -> bytes:
+    """Return a blob under the name of its type, if it has another name of that type."""
+    name = inner.decode("ascii", "replace")
+    if type_name not in {_SIGNATURES.get(name), _SHORT.get(name.lower())}:
+        raise MalformedError("the type in the key that stands before it", "another one")
+    return wire.text(type_name.encode("ascii")) + blob[len(wire.text(inner)) :]
 
 
 def fingerprint(blob: bytes) -> str:
@@ -142,6 +156,22 @@ _SIZES: dict[str, Callable[[wire.Fields], int]] = {
     "ssh-ed25519": _ed25519,
     "sk-ecdsa-sha2-nistp256@openssh.com": _on_token(_ecdsa(b"nistp256")),
     "sk-ssh-ed25519@openssh.com": _on_token(_ed25519),
+}
+
+_SIGNATURES = {
+    "rsa-sha2-256": "ssh-rsa",
+    "rsa-sha2-512": "ssh-rsa",
+    "rsa-sha2-256-cert-v01@openssh.com": "ssh-rsa-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com": "ssh-rsa-cert-v01@openssh.com",
+    "webauthn-sk-ecdsa-sha2-nistp256@openssh.com": "sk-ecdsa-sha2-nistp256@openssh.com",
+}
+# In a blob these count too, in any case of letters; before one they have not since OpenSSH 7.7. Those of ECDSA never
+# do, since the curve is looked for in the name.
+_SHORT = {
+    "rsa": "ssh-rsa",
+    "dsa": "ssh-dss",
+    "ed25519": "ssh-ed25519",
+    "ed25519-sk": "sk-ssh-ed25519@openssh.com",
 }
 
 # sk-ssh-ed25519@openssh.com becomes sk-ssh-ed25519-cert-v01@openssh.com.

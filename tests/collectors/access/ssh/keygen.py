@@ -67,6 +67,12 @@ def on_token(line: str) -> str:
     return f"sk-{name}@openssh.com {_encoded(blob)} token"
 
 
+def renamed(line: str, name: str) -> str:
+    """Return the base64 of a key's line with another name of its type inside."""
+    encoded = line.split()[1]
+    return _encoded(wire.text(name.encode()) + _after_type(encoded))
+
+
 def _after_type(encoded: str) -> bytes:
     fields = wire.Fields(base64.b64decode(encoded))
     fields.text()

@@ -17,7 +17,7 @@ from collectors.access.ssh.key_lines import (
 )
 from collectors.access.ssh.key_options import Option
 from collectors.contract import MalformedError
-from tests.collectors.access.ssh.keygen import KINDS, certified, listed, made
+from tests.collectors.access.ssh.keygen import KINDS, certified, listed, made, on_token, renamed
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 FINGERPRINT = "SHA256:lbmsoA0yIEcEiVDRnMWuzm+nV+3ZEEpVIURqFoeSspg"
@@ -85,6 +85,11 @@ ODD_LINES = {
     "type of another key": KEY.replace("ssh-ed25519", "ssh-rsa"),
     "type in capitals": KEY.replace("ssh-ed25519", "SSH-ED25519"),
     "type twice": f"ssh-rsa {KEY}",
+    "short name inside": f"ssh-ed25519 {renamed(KEY, 'ED25519')}",
+    "short name inside in small letters": f"ssh-ed25519 {renamed(KEY, 'ed25519')}",
+    "short name of another type inside": f"ssh-ed25519 {renamed(KEY, 'RSA')}",
+    "short name before": f"ED25519 {KEY.split()[1]}",
+    "name of a signature before another type": f"rsa-sha2-512 {KEY.split()[1]}",
     "base64 cut": KEY[:-3],
     "base64 with garbage": KEY + "=",
     "base64 glued to a comment": KEY + "#comment",
@@ -133,6 +138,26 @@ def test_a_certificate_in_place_of_a_key_is_a_row_that_sshd_passes_over(tmp_path
     line = parsed(certified(key, key).read_text())
     assert line.key.certificate
     assert line.refused is not None
+
+
+@pytest.mark.needs_program("ssh-keygen")
+def test_the_name_of_a_signature_stands_for_the_type_of_the_key(tmp_path: Path) -> None:
+    key = made(tmp_path, "rsa", 2048)
+    token = on_token(made(tmp_path, "ecdsa", 256).read_text())
+    certificate = certified(key, key).read_text()
+    lines = {
+        f"{before} {renamed(plain, within)}": plain
+        for before, within, plain in (
+            ("rsa-sha2-256", "ssh-rsa", key.read_text()),
+            ("ssh-rsa", "rsa-sha2-512", key.read_text()),
+            ("rsa-sha2-512-cert-v01@openssh.com", "ssh-rsa-cert-v01@openssh.com", certificate),
+            ("webauthn-sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", token),
+        )
+    }
+    (tmp_path / "keys").write_text("\n".join(lines))
+    assert [parsed(each).key for each in lines] == [parsed(each).key for each in lines.values()]
+    ours = [parsed(each).key.fingerprint for each in lines]
+    assert ours == [each.fingerprint for each in listed(tmp_path / "keys")]
 
 
 def test_the_last_word_of_a_principals_line_is_the_name() -> None:

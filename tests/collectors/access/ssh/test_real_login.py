@@ -17,7 +17,7 @@ from collectors.access.ssh.match_block import Person
 from collectors.access.ssh.strict_modes import owner_ok
 from collectors.contract import MalformedError
 from collectors.reading.host import Host
-from tests.collectors.access.ssh.keygen import ssh_keygen
+from tests.collectors.access.ssh.keygen import renamed, ssh_keygen
 from tests.conftest import program
 
 # A login without a shell that every Debian has; sshd runs as this user too, so that it needs nothing of the host.
@@ -48,7 +48,21 @@ HEADS = [
     'permitopen="[::1]:80",permitopen="host:*",permitopen="host:ssh",permitopen=":80" ',
     'permitlisten="localhost:1",permitlisten="*",permitlisten="ssh" ',
     "\t pty \t ",
+    'permitopen="host/80",permitopen="[::1]/80",permitopen="h: 80",permitopen="h:+80",permitopen="h:000080" ',
+    'permitlisten="000080",permitlisten=" 80",permitlisten="h: 80" ',
+    'tunnel=" 5",tunnel="+5",tunnel="00000000001",tunnel="2147483645" ',
+    'environment="' + "A" * 300 + '=x" ',
+    'expiry-time="2999 1 1",expiry-time="2999123123 0",expiry-time="29991231235960",expiry-time="99991231235961" ',
+    'expiry-time="2999\t1\t1" ',
+    'permitopen="' + "h" * 1024 + ':80" ',
     'tunnel="x" ',
+    'tunnel="2147483646" ',
+    'from="" ',
+    'from="!10.0.0.1" ',
+    'permitopen="[a]b:80" ',
+    'permitopen="' + "h" * 1025 + ':80" ',
+    'expiry-time="29990101235962" ',
+    "\r",
     'tunnel="0" ',
     'permitopen="host" ',
     'permitopen="host:0" ',
@@ -77,14 +91,14 @@ HEADS = [
 class Login:
     """A folder with a key, and an sshd that a client starts for itself: no port is opened."""
 
-    def __init__(self, folder: Path, *, strict: bool = False) -> None:
+    def __init__(self, folder: Path, *, strict: bool = False, kind: str = "ed25519") -> None:
         self._folder = folder
         self._user = pwd.getpwnam(USER)
         self.keys = folder / "deep/keys"
         self.keys.parent.mkdir()
         folder.chmod(0o755)
         for name in ("key", "host"):
-            ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)).check_returncode()
+            ssh_keygen("-q", "-t", kind, "-N", "", "-f", str(folder / name)).check_returncode()
             os.chown(folder / name, self._user.pw_uid, self._user.pw_gid)
         (folder / "config").write_text(CONFIG.format(folder=folder, strict="yes" if strict else "no"))
         self.key = (folder / "key.pub").read_text().strip()
@@ -133,6 +147,12 @@ def login() -> Iterator[Login]:
         yield Login(Path(folder))
 
 
+@pytest.fixture(scope="module")
+def rsa() -> Iterator[Login]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Login(Path(folder), kind="rsa")
+
+
 @pytest.mark.slow
 @pytest.mark.needs_root
 @pytest.mark.needs_program("sshd", "ssh", "ssh-keygen")
@@ -144,6 +164,22 @@ def test_a_line_lets_someone_in_exactly_if_it_is_a_key_that_is_not_refused(login
     except MalformedError:
         line = None
     assert login.succeeds(text) == (line is not None and line.refused is None)
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs_program("sshd", "ssh", "ssh-keygen")
+@pytest.mark.parametrize("before", ["rsa-sha2-512", "ssh-rsa", "pty rsa-sha2-256"])
+@pytest.mark.parametrize("within", ["ssh-rsa", "rsa-sha2-256", "Rsa"])
+def test_a_key_opens_by_the_name_of_its_signature_too_and_is_the_same_key(
+    rsa: Login, before: str, within: str
+) -> None:
+    plain = parse_key_line(rsa.key)
+    text = f"{before} {renamed(rsa.key, within)}"
+    line = parse_key_line(text)
+    assert plain is not None
+    assert line is not None
+    assert line.key == plain.key
+    assert rsa.succeeds(text)
 
 
 @pytest.mark.needs_root
