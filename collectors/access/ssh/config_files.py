@@ -43,11 +43,7 @@ class ConfigFiles:
     def named(self, argument: str) -> tuple[str, ...]:
         """Return the files that one argument of Include names."""
         if argument not in self._named:
-            try:
-                found = tuple(included_paths(self._host, pattern_path(argument)))
-            except ReadError as error:
-                self.tell(error.gap())
-                found = ()
+            found = included_paths(self._host, pattern_path(argument), lambda error: self.tell(error.gap()))
             self._named[argument] = tuple(each for each in found if self._allowed(each))
         return self._named[argument]
 

@@ -1,17 +1,19 @@
-"""The files an Include names: glob(3) over a host, in the order sshd reads them."""
+"""The files a pattern of sshd_config names: its own glob(3) over a host, in the order sshd reads them."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
+from collectors.access.ssh.glob_patterns import Part, parts_of
+from collectors.contract import MalformedError
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Host
 
 FOLDER = "/etc/ssh"
 
-_WILD = frozenset("*?[")
+MAX_NAMES = 100_000
+"""Of all folders that one pattern leads through: who owns one of them must not make the others wait."""
 
 
 def pattern_path(argument: str) -> str:
@@ -19,67 +21,69 @@ def pattern_path(argument: str) -> str:
     return argument if argument.startswith(("/", "~")) else f"{FOLDER}/{argument}"
 
 
-def included_paths(host: Host, pattern: str) -> Iterator[str]:
-    """Yield the paths that a pattern fits, sorted by bytes as in the C locale; none is not an error.
+def included_paths(
+    host: Host,
+    pattern: str,
+    tell: Callable[[ReadError], object],
+    untrusted: Callable[[str], str | None] = lambda _: None,
+) -> list[str]:
+    """Return the paths that a pattern fits, sorted by bytes as in the C locale; none is not an error.
 
-    Raises: ReadError for a folder that cannot be listed.
+    A folder that cannot be listed, and a pattern that cannot be read, is told and the rest is looked for.
+    `untrusted` gives the folder below which no link may be followed on the way to a path.
     """
-    if not pattern.startswith("/"):
-        return
-    found = [""]
-    for part in pattern.split("/")[1:]:
-        found = [each for folder in found for each in _children(host, folder, part)]
-    yield from sorted((each for each in found if _exists(host, each)), key=os.fsencode)
-
-
-def _children(host: Host, folder: str, part: str) -> list[str]:
-    if _WILD.isdisjoint(part):
-        return [f"{folder}/{_unescaped(part)}"]
-    fits = re.compile(_expression(part), re.DOTALL)
     try:
-        names = host.names(folder or "/")
-    except AbsentError:
+        parts = parts_of(pattern)
+    except MalformedError as error:
+        tell(ReadError(pattern, "malformed", str(error)))
         return []
-    except ReadError as error:
-        if error.reason == "not_regular":  # a wildcard in a file's place fits nothing
-            return []
-        raise
-    hidden = part.startswith(".")
-    return [f"{folder}/{name}" for name in names if fits.fullmatch(name) and (hidden or name[0] != ".")]
+    if parts is None or not pattern.startswith("/"):
+        return []
+    walk = _Walk(host, tell, untrusted)
+    found = [""]
+    for part in parts[1:-1]:
+        found = [each for folder in found for each in walk.below(folder, part, dots=True)]
+    found = [each for folder in found for each in walk.below(folder, parts[-1])]
+    return sorted((each for each in found if walk.exists(each)), key=os.fsencode)
 
 
-def _exists(host: Host, path: str) -> bool:
-    """Return whether glob(3) would give the path; what cannot be looked at is for the reader to report."""
-    try:
-        host.look(path)
-    except AbsentError:
-        return False
-    except ReadError:
+class _Walk:
+    """Looks into folders, within one budget of names."""
+
+    def __init__(self, host: Host, tell: Callable[[ReadError], object], untrusted: Callable[[str], str | None]) -> None:
+        self._host = host
+        self._tell = tell
+        self._untrusted = untrusted
+        self._left = MAX_NAMES
+
+    def below(self, folder: str, part: Part, *, dots: bool = False) -> list[str]:
+        """Return what one part of a pattern leads to in a folder; a name without wildcards is not looked for.
+
+        The folder itself and the one above it are names too, to readdir(3).
+        """
+        if part.text is not None:
+            return [folder if part.text in {"", "."} else f"{folder}/{part.text}"]
+        names = [*((".", "..") if dots else ()), *self._names(folder)]
+        return [folder if name == "." else f"{folder}/{name}" for name in names if part.fits(name)]
+
+    def exists(self, path: str) -> bool:
+        """Return whether glob(3) would give the path; what cannot be looked at is for the reader to report."""
+        try:
+            self._host.look(path, untrusted=self._untrusted(path))
+        except AbsentError:
+            return False
+        except ReadError:
+            return True
         return True
-    return True
 
-
-def _unescaped(part: str) -> str:
-    return re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)
-
-
-def _expression(part: str) -> str:
-    """Return the regular expression of one part of a path with wildcards; see glob(7)."""
-    pieces: list[str] = []
-    at = 0
-    while at < len(part):
-        letter = part[at]
-        end = part.find("]", at + 2 + (part[at + 1 : at + 2] in ("!", "^"))) if letter == "[" else -1
-        if end > 0:
-            body = part[at + 1 : end]
-            negated = body[:1] in ("!", "^")
-            letters = re.sub(r"([\\\[\]^&~|])", r"\\\1", body[negated:])
-            pieces.append(f"[{'^' if negated else ''}{letters}]")
-            at = end
-        elif letter == "\\" and at + 1 < len(part):
-            at += 1
-            pieces.append(re.escape(part[at]))
-        else:
-            pieces.append({"*": ".*", "?": "."}.get(letter, re.escape(letter)))
-        at += 1
-    return re.sub(r"(\.\*)+", ".*", "".join(pieces))
+    def _names(self, folder: str) -> list[str]:
+        try:
+            names = self._host.names(folder or "/", limit=self._left, untrusted=self._untrusted(f"{folder}/x"))
+        except AbsentError:
+            return []
+        except ReadError as error:
+            if error.reason != "not_regular":  # a wildcard in a file's place fits nothing
+                self._tell(error)
+            return []
+        self._left -= len(names)
+        return names

@@ -54,7 +54,7 @@ def expiry(value: str) -> str:
     try:
         moment = start + dt.timedelta(days=day - 1, seconds=second)
     except OverflowError:
-        moment = dt.datetime.max.replace(microsecond=0)
+        moment = dt.datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001
     return moment.isoformat() + ("Z" if found.group(7) else "")
 
 

@@ -5,10 +5,18 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from collectors.access.ssh import included_paths as included_paths_module
+from collectors.access.ssh.effective import effective_settings
+from collectors.access.ssh.glob_patterns import parts_of
 from collectors.access.ssh.included_paths import included_paths, pattern_path
+from collectors.access.ssh.sshd_config import read_configuration
+from collectors.contract import MalformedError
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
+from tests.collectors.access.ssh.server import Server, write_tree
 
 NAMES = [
     "10-a.conf",
@@ -21,13 +29,42 @@ NAMES = [
     "é.conf",
     "b^.conf",
 ]
+SSHD_NAMES = ["1.conf", "a.conf", "^.conf", "-", "]", "é", ".x", "B", "[", "!", ":", "\\\\a", "x y"]
+SSHD_PATTERNS = [
+    "[[:digit:]]*.conf",
+    "[[:alpha:][:digit:]].conf",
+    "[![:alpha:]]*",
+    "[[:punct:]]",
+    "[[:nothing:]]*",
+    "[[:alpha]*",
+    "[[:space:]a-]*",
+    "[^a]*",
+    "[!a]*",
+    "[^]*",
+    "[]-a]",
+    "[]]",
+    "[!]]",
+    "[a",
+    "[",
+    "[!",
+    "[a-]*",
+    "[--9]*",
+    "?",
+    "??",
+    ".?",
+    "[.]x",
+    "\\\\.x",
+    "\\\\[",
+    "{1,a}.conf",
+    "*x*",
+    "[[:upper:]]",
+    "[B-\\\\a]*",
+]
 PATTERNS = [
     "*.conf",
     "*",
-    "?.conf",
     "[a-z].conf",
     "[!a-z]*.conf",
-    "[^0-9]*.conf",
     "[[]x].conf",
     ".h*",
     "a.conf",
@@ -35,8 +72,6 @@ PATTERNS = [
     "[",
     "[]x]",
     "*/x",
-    "[a-é].conf",
-    "b[\\^].conf",
     "b[!^].conf",
     "*a*.*",
 ]
@@ -52,14 +87,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def found(root: Path, pattern: str) -> list[str]:
-    return list(included_paths(Host(str(root), secret=b""), pattern))
+    told: list[ReadError] = []
+    paths = included_paths(Host(str(root), secret=b""), pattern, told.append)
+    assert told == []
+    return paths
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_same_files_are_found_as_by_glob(folder: Path, tmp_path: Path, pattern: str) -> None:
-    theirs = sorted(
-        os.path.join("/etc/ssh/sshd_config.d", each) for each in glob.glob(pattern.replace("[^", "[!"), root_dir=folder)
-    )
+    theirs = sorted(os.path.join("/etc/ssh/sshd_config.d", each) for each in glob.glob(pattern, root_dir=folder))
     assert found(tmp_path, f"/etc/ssh/sshd_config.d/{pattern}") == theirs
 
 
@@ -98,8 +134,65 @@ def test_a_link_to_nowhere_is_found_for_the_reader_to_report(folder: Path, tmp_p
     assert "/etc/ssh/sshd_config.d/broken.conf" in found(tmp_path, "/etc/ssh/sshd_config.d/*.conf")
 
 
-def test_a_loop_of_links_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "etc").mkdir()
+def test_a_loop_of_links_is_told_and_other_folders_are_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "etc/here").mkdir(parents=True)
+    (tmp_path / "etc/here/a.conf").touch()
     (tmp_path / "etc/loop").symlink_to("loop")
-    with pytest.raises(ReadError):
-        found(tmp_path, "/etc/loop/*.conf")
+    told: list[ReadError] = []
+    assert included_paths(Host(str(tmp_path), secret=b""), "/etc/*/*.conf", told.append) == ["/etc/here/a.conf"]
+    assert [each.path for each in told] == ["/etc/loop"]
+
+
+def test_a_pattern_that_openssh_reads_past_its_end_is_told(tmp_path: Path) -> None:
+    for pattern in ("/etc/[x[:alpha:]", "/etc/[a/b]"):
+        told: list[ReadError] = []
+        assert included_paths(Host(str(tmp_path), secret=b""), pattern, told.append) == []
+        assert [each.reason for each in told] == ["malformed"]
+
+
+def test_past_a_budget_of_names_the_folder_left_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(included_paths_module, "MAX_NAMES", 6)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1").touch()
+        (tmp_path / name / "2").touch()
+        (tmp_path / name / "3").touch()
+    told: list[ReadError] = []
+    assert included_paths(Host(str(tmp_path), secret=b""), "/*/?", told.append) == ["/a/1", "/a/2", "/a/3"]
+    assert [(each.path, each.reason) for each in told] == [("/b", "truncated")]
+
+
+def test_a_folder_of_its_own_and_the_one_above_are_names_too(tmp_path: Path) -> None:
+    (tmp_path / "etc/.x").mkdir(parents=True)
+    (tmp_path / "etc/k").touch()
+    (tmp_path / "k").touch()
+    assert found(tmp_path, "/etc/.*/k") == ["/etc/../k", "/etc/k"]
+
+
+@pytest.mark.needs_program("sshd", "ssh-keygen")
+def test_the_same_files_are_included_as_by_sshd(server: Server, tmp_path: Path) -> None:
+    files = {
+        f"etc/ssh/{folder}/{name}": f"AllowUsers {folder}-{index}\n"
+        for folder in range(len(SSHD_PATTERNS))
+        for index, name in enumerate(SSHD_NAMES)
+    }
+    lines = [f"Include ROOT/etc/ssh/{folder}/{pattern}\n" for folder, pattern in enumerate(SSHD_PATTERNS)]
+    config = write_tree(files | {"etc/ssh/sshd_config": "".join(lines)}, tmp_path, server.folder / "included")
+    theirs = server.settings(config)["allowusers"]
+    ours = effective_settings(read_configuration(Host(str(tmp_path), secret=b"")).directives)
+    assert tuple(each.value for each in ours) == theirs
+    assert len({each.split("-")[0] for each in theirs}) > len(SSHD_PATTERNS) / 2
+
+
+@given(st.text(alphabet="ab[]!^-:\\*?./é", max_size=12) | st.text(max_size=12))
+def test_any_pattern_gives_parts_or_our_error(pattern: str) -> None:
+    try:
+        parts = parts_of(pattern)
+    except (MalformedError, UnicodeEncodeError):
+        return
+    assert parts is None or all(isinstance(each.fits("a" * 200), bool) for each in parts)
+
+
+def test_many_stars_take_no_more_than_the_product_of_lengths() -> None:
+    (part,) = parts_of("*a" * 100 + "b") or ()
+    assert not part.fits("a" * 255)

@@ -170,9 +170,7 @@ def test_a_line_lets_someone_in_exactly_if_it_is_a_key_that_is_not_refused(login
 @pytest.mark.needs_program("sshd", "ssh", "ssh-keygen")
 @pytest.mark.parametrize("before", ["rsa-sha2-512", "ssh-rsa", "pty rsa-sha2-256"])
 @pytest.mark.parametrize("within", ["ssh-rsa", "rsa-sha2-256", "Rsa"])
-def test_a_key_opens_by_the_name_of_its_signature_too_and_is_the_same_key(
-    rsa: Login, before: str, within: str
-) -> None:
+def test_a_key_opens_by_the_name_of_its_signature_too_and_is_the_same_key(rsa: Login, before: str, within: str) -> None:
     plain = parse_key_line(rsa.key)
     text = f"{before} {renamed(rsa.key, within)}"
     line = parse_key_line(text)
