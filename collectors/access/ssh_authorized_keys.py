@@ -41,7 +41,12 @@ class SshAuthorizedKey(Row):
             "certificate of TrustedUserCAKeys must carry"
         ),
     ]
-    type: Annotated[str | None, means("type of the key as written; absent for a principal")]
+    type: Annotated[
+        str | None,
+        means(
+            "type of the key, also where the line has the name of a signature (rsa-sha2-512); absent for a principal"
+        ),
+    ]
     bits: Annotated[int | None, means("size of the key; absent if its type is not known", unit="bits")]
     signed_by: Annotated[str | None, means("of a certificate, the fingerprint of the key that signed it")]
     comment_hmac: Annotated[str | None, means("keyed hash of the comment; absent if there is none", personal=True)]
@@ -176,7 +181,10 @@ TABLE = Table(
     care=(
         "Users are those of this host's passwd; keys that a program gives to sshd (AuthorizedKeysCommand) cannot be "
         "listed and are a gap. Paths come from the configuration of sshd with its Match blocks: a file that counts "
-        "only for some connections is listed with the condition. Below a user's home no symbolic link is followed. "
+        "only for some connections is listed with the condition. Of a path with wildcards, which OpenSSH reads since "
+        "10.0, the files that fit it are listed and the one of that very name. Below a user's home no symbolic link is "
+        "followed. A large file is listed to its end after the first lines of all users, while there is room; what "
+        "is left out is counted. A port may be the name of a service: whether the host knows it is not asked. "
         "A row does not say that sshd accepts the type or size of a key, nor that the account is not locked: compare "
         "`sshd_settings` and `password_status`."
     ),

@@ -26,11 +26,13 @@ def included_paths(
     pattern: str,
     tell: Callable[[ReadError], object],
     untrusted: Callable[[str], str | None] = lambda _: None,
+    most: int = MAX_NAMES,
 ) -> list[str]:
     """Return the paths that a pattern fits, sorted by bytes as in the C locale; none is not an error.
 
     A folder that cannot be listed, and a pattern that cannot be read, is told and the rest is looked for.
-    `untrusted` gives the folder below which no link may be followed on the way to a path.
+    `untrusted` gives the folder below which no link may be followed on the way to a path; `most` is the budget of
+    names in all folders together.
     """
     try:
         parts = parts_of(pattern)
@@ -39,7 +41,7 @@ def included_paths(
         return []
     if parts is None or not pattern.startswith("/"):
         return []
-    walk = _Walk(host, tell, untrusted)
+    walk = _Walk(host, tell, untrusted, most)
     found = [""]
     for part in parts[1:-1]:
         found = [each for folder in found for each in walk.below(folder, part, dots=True)]
@@ -50,11 +52,13 @@ def included_paths(
 class _Walk:
     """Looks into folders, within one budget of names."""
 
-    def __init__(self, host: Host, tell: Callable[[ReadError], object], untrusted: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, host: Host, tell: Callable[[ReadError], object], untrusted: Callable[[str], str | None], most: int
+    ) -> None:
         self._host = host
         self._tell = tell
         self._untrusted = untrusted
-        self._left = MAX_NAMES
+        self._left = most
 
     def below(self, folder: str, part: Part, *, dots: bool = False) -> list[str]:
         """Return what one part of a pattern leads to in a folder; a name without wildcards is not looked for.

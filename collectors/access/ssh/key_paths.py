@@ -43,6 +43,8 @@ class Place(msgspec.Struct, frozen=True):
     matches: tuple[str, ...]
     shared: bool = False
     """Every user has the same."""
+    template: str = ""
+    """As it was configured."""
 
 
 def places(account: Account, templates: Iterator[Template]) -> list[Place]:
@@ -54,7 +56,7 @@ def places(account: Account, templates: Iterator[Template]) -> list[Place]:
     for each in templates:
         path = expand(each.text, account)
         matches = (*found[path].matches, each.match) if path in found else (each.match,)
-        found[path] = Place(path, matches, each.shared)
+        found[path] = Place(path, matches, each.shared, each.text)
     return list(found.values())
 
 

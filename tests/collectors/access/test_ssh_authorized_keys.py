@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collectors.access.ssh import authorised, key_files, wire
+from collectors.access.ssh import key_files, key_globs, key_walk, wire
 from collectors.access.ssh_authorized_keys import TABLE, SshAuthorizedKey
 from collectors.contract import Gap
 from collectors.reading.host import Host
@@ -355,12 +355,134 @@ def test_a_file_of_too_many_lines_is_cut_and_said(root: Path, monkeypatch: pytes
 
 
 def test_past_the_budget_of_bytes_every_file_left_out_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authorised, "MAX_BYTES", len(PASSWD) + len(GROUP) + 10)
+    monkeypatch.setattr(key_walk, "MAX_BYTES", len(PASSWD) + len(GROUP) + 10)
     for user in ("bob", "alice"):
         write(root, f"home/{user}/.ssh/authorized_keys", KEY)
     rows, gaps = collected(root)
     assert [each.user for each in rows] == ["bob"]
     assert {each.reason for each in gaps} == {"truncated"}
+
+
+def test_one_users_keys_push_out_nobody_elses(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_walk, "TABLE_BYTES", 100_000)
+    monkeypatch.setattr(key_walk, "SHARE_BYTES", 10_000)
+    write(root, "home/bob/.ssh/authorized_keys", f"{KEY}\n# x\n" * 500)
+    write(root, "home/bob/.ssh/authorized_keys2", f"\n{KEY}\n" * 2)
+    write(root, "home/alice/.ssh/authorized_keys", KEY)
+    rows, gaps = collected(root)
+    assert [each.user for each in rows].index("alice") < 20
+    lines = [each.line for each in rows if each.user == "bob"]
+    assert lines == list(range(1, 2 * len(lines), 2))
+    assert 50 < len(lines) < 200
+    detail = "lines left out for user bob: the table has no room for more"
+    assert gaps == [
+        Gap("/home/bob/.ssh/authorized_keys", "truncated", detail, line=lines[-1] + 2, count=500 - len(lines)),
+        Gap("/home/bob/.ssh/authorized_keys2", "truncated", detail, line=2, count=2),
+    ]
+
+
+def test_all_keys_of_a_large_file_are_listed_while_there_is_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_walk, "SHARE_BYTES", 10_000)
+    write(root, "home/bob/.ssh/authorized_keys", f"{KEY}\nbad\n" * 100)
+    rows, gaps = collected(root)
+    assert [each.line for each in rows] == list(range(1, 201, 2))
+    assert [each.line for each in gaps] == [*range(2, 2 * key_files.MAX_MALFORMED + 1, 2), None]
+    assert sum(each.count for each in gaps) == 100
+
+
+def test_the_gaps_of_a_shared_file_are_told_once_even_if_it_is_more_than_a_share(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_walk, "SHARE_BYTES", 2_000)
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile /etc/ssh/shared\n")
+    write(root, "etc/ssh/shared", f"{KEY}\nbad\n" * 10)
+    rows, gaps = collected(root)
+    assert len(rows) == 50
+    assert [each.line for each in gaps] == list(range(2, 21, 2))
+
+
+def test_one_users_gaps_are_counted_when_they_are_many(root: Path) -> None:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile %h/k/*\n")
+    for number in range(150):
+        (root / "home/bob/k").mkdir(exist_ok=True)
+        (root / f"home/bob/k/{number}").symlink_to("/etc/shadow")
+    write(root, "home/alice/k/1", f"nonsense\n{KEY}\n")
+    rows, gaps = collected(root)
+    assert [each.user for each in rows] == ["alice"]
+    assert len([each for each in gaps if each.reason == "link_refused"]) <= key_walk.MAX_GAPS
+    assert sum(each.count for each in gaps if each.reason in {"link_refused", "truncated"}) == 150
+    assert ("/home/alice/k/1", "malformed") in [(each.source, each.reason) for each in gaps]
+
+
+# Wildcards in the paths of keys.
+
+
+@pytest.fixture
+def wild(root: Path) -> Path:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile /etc/ssh/keys/%u/* .ssh/authorized_keys\n")
+    for name in ("laptop", "desk[top]", ".hidden"):
+        write(root, f"etc/ssh/keys/bob/{name}", KEY)
+    write(root, "home/bob/.ssh/authorized_keys", KEY)
+    return root
+
+
+def test_files_that_fit_a_pattern_are_listed_and_an_unknown_version_is_a_gap_once(wild: Path) -> None:
+    write(wild, "etc/ssh/keys/alice/laptop", KEY)
+    rows, gaps = collected(wild)
+    assert [(each.user, each.path) for each in rows] == [
+        ("bob", "/etc/ssh/keys/bob/desk[top]"),
+        ("bob", "/etc/ssh/keys/bob/laptop"),
+        ("bob", "/home/bob/.ssh/authorized_keys"),
+        ("alice", "/etc/ssh/keys/alice/laptop"),
+    ]
+    assert [(each.source, each.reason) for each in gaps] == [("/etc/ssh/keys/%u/*", "unknown_format")]
+
+
+@pytest.mark.parametrize("program", ["usr/lib/openssh/sshd-auth", "usr/libexec/openssh/sshd-auth"])
+def test_a_server_that_has_come_to_version_ten_leaves_no_gap(wild: Path, program: str) -> None:
+    write(wild, program, "")
+    rows, gaps = collected(wild)
+    assert (len(rows), gaps) == (3, [])
+
+
+def test_a_file_whose_name_is_the_pattern_is_listed_for_older_servers(root: Path) -> None:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile /etc/ssh/keys[12]\n")
+    write(root, "etc/ssh/keys[12]", KEY)
+    write(root, "etc/ssh/keys1", KEY)
+    rows, gaps = collected(root)
+    assert {each.path for each in rows} == {"/etc/ssh/keys[12]", "/etc/ssh/keys1"}
+    assert [each.reason for each in gaps] == ["unknown_format"]
+
+
+def test_a_pattern_that_nothing_fits_is_no_gap(root: Path) -> None:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile /etc/ssh/keys/%u/*\nAuthorizedPrincipalsFile /etc/p/*\n")
+    assert collected(root) == ([], [])
+
+
+def test_a_file_that_two_patterns_fit_is_listed_once_with_both(root: Path) -> None:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile %h/k*\nMatch Address 10.*\nAuthorizedKeysFile %h/*1 %h/k1\n")
+    write(root, "home/bob/k1", KEY)
+    (row,), _ = collected(root)
+    assert row.match == ("address 10.*", "")
+
+
+def test_a_link_in_a_users_folder_of_keys_is_refused_and_a_linked_folder_too(root: Path) -> None:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile %h/*/k\n")
+    (root / "home/bob/a").symlink_to("/etc")
+    write(root, "home/bob/b/k", KEY)
+    rows, gaps = collected(root)
+    assert [each.path for each in rows] == ["/home/bob/b/k"]
+    assert ("/home/bob/a/k", "link_refused") in [(each.source, each.reason) for each in gaps]
+
+
+def test_a_folder_of_too_many_keys_is_cut_and_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_globs, "MAX_FILES", 2)
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile %h/k/*\n")
+    for name in "abcde":
+        write(root, f"home/bob/k/{name}", KEY)
+    rows, gaps = collected(root)
+    assert [each.path[-1] for each in rows] == ["a", "b"]
+    assert ("/home/bob/k/*", "truncated", 3) in [(each.source, each.reason, each.count) for each in gaps]
 
 
 def test_what_stands_before_a_nul_is_a_key_as_it_is_for_sshd_and_a_gap_too(root: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.access.ssh import included_paths as included_paths_module
 from collectors.access.ssh.effective import effective_settings
 from collectors.access.ssh.glob_patterns import parts_of
 from collectors.access.ssh.included_paths import included_paths, pattern_path
@@ -150,15 +149,15 @@ def test_a_pattern_that_openssh_reads_past_its_end_is_told(tmp_path: Path) -> No
         assert [each.reason for each in told] == ["malformed"]
 
 
-def test_past_a_budget_of_names_the_folder_left_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(included_paths_module, "MAX_NAMES", 6)
+def test_past_a_budget_of_names_the_folder_left_out_is_told(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1").touch()
         (tmp_path / name / "2").touch()
         (tmp_path / name / "3").touch()
     told: list[ReadError] = []
-    assert included_paths(Host(str(tmp_path), secret=b""), "/*/?", told.append) == ["/a/1", "/a/2", "/a/3"]
+    host = Host(str(tmp_path), secret=b"")
+    assert included_paths(host, "/*/?", told.append, most=6) == ["/a/1", "/a/2", "/a/3"]
     assert [(each.path, each.reason) for each in told] == [("/b", "truncated")]
 
 

@@ -70,7 +70,7 @@ def test_a_block_for_others_is_not_listed() -> None:
 
 def test_a_path_reached_in_two_ways_is_read_once_and_names_both() -> None:
     ways = iter([Template("%h/k", "address 10.*"), Template("k", "")])
-    assert places(BOB, ways) == [Place("/home/bob/k", ("address 10.*", ""))]
+    assert places(BOB, ways) == [Place("/home/bob/k", ("address 10.*", ""), template="k")]
 
 
 @pytest.mark.parametrize(
