@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from collectors.access.sudoers.columns import Columns, columns_of
-from collectors.access.sudoers.configuration import NSSWITCH, SUDO_CONF, SUDOERS, configuration_of
+from collectors.access.sudoers.configuration import configuration_of
 from collectors.access.sudoers.files import Ignored
+from collectors.access.sudoers.sources import NSSWITCH
+from collectors.access.sudoers.strictness import first_fault
+from collectors.access.sudoers.sudo_conf import SUDO_CONF, SUDOERS, Configuration
 from collectors.access.sudoers.walk import Line, Place, Seen, Walk
 from collectors.contract import HOUR_S, Gap, Row, Table, UnsupportedError, means, path_gap, shown
 from collectors.reading.errors import AbsentError, ReadError
@@ -38,7 +41,10 @@ class SudoRule(Row):
     kind: Annotated[Kind, means("what the row is; an alias may have several rows, one for each command")]
     ignored: Annotated[
         Ignored | None,
-        means("why sudo does not act on it (its file is unsafe, the line is refused); absent if sudo does"),
+        means(
+            "why sudo does not act on it (its file is unsafe, the line is refused, sudo asks elsewhere); absent if "
+            "sudo does"
+        ),
     ]
     unparsed: Annotated[
         bool, means("whether there is more than the row shows: text that could not be parsed, a file not read")
@@ -96,11 +102,14 @@ def collect(host: Host) -> Iterator[SudoRule | Gap]:
     configuration, gaps = configuration_of(host)
     main = _main(host, configuration.paths)
     yield from gaps
+    refused, fault = _refused(host, configuration, main)
+    if fault:
+        yield fault
     order, text = 0, 0
     defined: set[tuple[str, str]] = set()  # two sets, since sudo does not see what it ignores
     ignored: set[tuple[str, str]] = set()
     last: dict[Place, tuple[int, int]] = {}
-    for event in Walk(host, configuration, lambda: _host_name(host)).events(main):
+    for event in Walk(host, configuration, lambda: _host_name(host)).events(main, refused):
         if isinstance(event, Gap):
             yield event
             continue
@@ -114,6 +123,19 @@ def collect(host: Host) -> Iterator[SudoRule | Gap]:
             yield SudoRule(order=order, **columns)
             if columns["ignored"] == "defined_before":
                 yield path_gap(event.place.path, "malformed", _DEFINED, line=columns["line"])
+
+
+def _refused(host: Host, configuration: Configuration, main: str) -> tuple[Ignored | None, Gap | None]:
+    """Return why sudo acts on nothing in its files, and the fault in them that is the cause, if one is."""
+    if configuration.refused:
+        return "policy_refused", None
+    if configuration.elsewhere:
+        return "not_asked", None
+    if configuration.error_recovery:
+        return None, None
+    # One fault anywhere counts for every row, the first too: read all for it before.
+    fault = first_fault(Walk(host, configuration, lambda: _host_name(host)).events(main))
+    return ("policy_refused" if fault else None), fault
 
 
 def _seen(event: Seen) -> Iterator[Columns]:
@@ -193,7 +215,9 @@ TABLE = Table(
     care=(
         "Aliases are rows of their own and are not expanded; groups, netgroups and host names are as written. A row "
         "with a reason in `ignored` gives nobody anything. Rules in LDAP or SSSD are a gap, and so is each line "
-        "that sudo would refuse. Commands and options as of sudo 1.9.13: an older sudo refuses the lines that use "
+        "that sudo would refuse, and each plug-in in sudo.conf that is not sudo's own. A setting of Defaults is as "
+        "written: sudo reports one that it does not know or whose value it cannot take, and goes on without it. "
+        "Commands and options as of sudo 1.9.13: an older sudo refuses the lines that use "
         "what it does not know, and PRIVS and LIMITPRIVS are known on Solaris only."
     ),
 )

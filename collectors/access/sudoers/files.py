@@ -17,7 +17,8 @@ Ignored = Literal[
     "too_deep",
     "syntax_error",
     "defined_before",  # an alias: the first definition counts
-    "policy_refused",  # sudo refuses everybody: of the main file, one of the above
+    "policy_refused",  # sudo refuses everybody: the main file is one of the above, or sudo.conf says so
+    "not_asked",  # sudo.conf or nsswitch.conf sends sudo elsewhere for its rules
 ]
 
 REFUSALS: dict[Ignored, str] = {

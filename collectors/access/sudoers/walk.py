@@ -8,11 +8,11 @@ from typing import Literal, Union
 
 import msgspec
 
-from collectors.access.sudoers.configuration import Configuration
 from collectors.access.sudoers.files import DEPTH, REFUSALS, Ignored, included, is_skipped, unsafe
 from collectors.access.sudoers.grammar import Parser, is_unfinished
 from collectors.access.sudoers.model import Include, Statement
 from collectors.access.sudoers.source_text import text_of
+from collectors.access.sudoers.sudo_conf import Configuration
 from collectors.contract import Gap, Reason, path_gap
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.facts import Content, Facts
@@ -22,9 +22,14 @@ FILES = 1000
 FILE_BYTES = 4 * MIB
 ALL_BYTES = 6 * MIB
 
-_UNFINISHED = "the file ends in a line to be continued, and sudo joins to it what it reads next; that is not shown"
+_UNFINISHED = (
+    "the file ends in a line to be continued: sudo joins to it what it reads next, or refuses everybody if nothing "
+    "follows; that is not shown"
+)
 _NO_POLICY = "sudo refuses everybody, for it has no policy without this file"
-_LOOP = f"the file includes itself; sudo reads it again up to {DEPTH} times, which is not shown"
+_NO_FILES = "sudo takes no rule from its files, for it has no policy without this one"
+_GOES_ON: dict[Ignored | None, str] = {None: "; sudo goes on after it"}
+LOOP = f"the file includes itself; sudo reads it again up to {DEPTH} times, which is not shown"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -68,9 +73,9 @@ class Walk:
         self._left = ALL_BYTES
         self._full = False
 
-    def events(self, path: str) -> Iterator[Seen | Line | Gap]:
-        """Yield a file, then what stands in it and in what it includes."""
-        steps = [self._file(path, None)]
+    def events(self, path: str, ignored: Ignored | None = None) -> Iterator[Seen | Line | Gap]:
+        """Yield a file, then what stands in it and in what it includes; `ignored` is why sudo acts on none of it."""
+        steps = [self._file(path, ignored)]
         while steps:  # a loop: generators within generators would be as deep as the includes
             step = next(steps[-1], None)
             if step is None:
@@ -111,7 +116,7 @@ class Walk:
         if unfinished:
             yield path_gap(path, "malformed", _UNFINISHED)
         if not self._open and (refusal or unfinished):
-            yield path_gap(path, "malformed", _NO_POLICY)
+            yield from self._no_policy(path, ignored)
             refusal = "policy_refused"
         place = self._place(path, ignored or refusal)
         self._open.append(path)
@@ -121,16 +126,22 @@ class Walk:
 
     def _unread(self, path: str, ignored: Ignored | None, error: ReadError) -> Steps:
         """Yield what can be said of a file that gave nothing; one we may not read is no less sudo's."""
-        if ignored is None and error.reason in ("absent", "not_regular"):
-            ignored = "absent" if error.reason == "absent" else "not_regular"
-        yield Seen(self._place(path, ignored), "file", self._facts(path), unread=True)
+        found: Ignored | None = None
+        if error.reason in ("absent", "not_regular"):
+            found = "absent" if error.reason == "absent" else "not_regular"
+        yield Seen(self._place(path, ignored or found), "file", self._facts(path), unread=True)
         yield error.gap()
-        if ignored and not self._open:
-            yield path_gap(path, "malformed", _NO_POLICY)
+        if found and not self._open:
+            yield from self._no_policy(path, ignored)
+
+    def _no_policy(self, path: str, ignored: Ignored | None) -> Iterator[Gap]:
+        """Yield what it means that sudo does not take its main file, unless nothing hangs on it anyway."""
+        if ignored is None:
+            yield path_gap(path, "malformed", _NO_FILES if self._configuration.other_sources else _NO_POLICY)
 
     def _statement(self, place: Place, statement: Statement) -> Steps:
         for problem in statement.problems:
-            detail = f"expected {problem.expected}, found {problem.found}; sudo goes on after it"
+            detail = f"expected {problem.expected}, found {problem.found}{_GOES_ON.get(place.ignored, '')}"
             yield path_gap(place.path, "malformed", detail, line=problem.line)
         if not isinstance(statement.content, Include):
             yield Line(place, statement)
@@ -142,7 +153,7 @@ class Walk:
         elif statement.content.folder:
             yield self._folder(target, place.ignored)
         elif target in self._open:
-            yield path_gap(place.path, "malformed", _LOOP, line=statement.line)
+            yield path_gap(place.path, "malformed", LOOP, line=statement.line)
         else:
             yield self._file(target, place.ignored)
 
@@ -175,7 +186,7 @@ class Walk:
             self._readings[path] += 1
             yield Seen(self._place(path, ignored or "not_regular"), "file", facts)
         elif path in self._open:
-            yield path_gap(path, "malformed", _LOOP)
+            yield path_gap(path, "malformed", LOOP)
         else:
             yield self._file(path, ignored)
 

@@ -10,7 +10,7 @@ from collectors.access.sudoers.walk import FILES
 from collectors.contract import Gap, UnsupportedError
 from collectors.reading.errors import ReadError
 from collectors.reading.host import MIB, Content, Host
-from tests.collectors.access.sudoers.tree import OURS, Tree, said
+from tests.collectors.access.sudoers.tree import OURS, RootsConf, Tree, said
 
 SUDOERS = "/etc/sudoers"
 RULE = "{} ALL = ALL\n"
@@ -97,7 +97,7 @@ def test_a_file_that_is_not_there_is_a_gap_and_a_folder_that_is_not_there_a_fact
     assert users(tree) == ["z"]
 
 
-class Closed(Host):
+class Closed(RootsConf):
     """A host on which one file is for others."""
 
     def read(self, path: str, *, limit: int = MIB, untrusted: str | None = None) -> Content:
