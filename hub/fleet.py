@@ -162,7 +162,8 @@ def _packs(
 
 def member_name(host: HostState, taken: set[str]) -> str:
     """Return the name of a host's pack without its ending, unique among those taken."""
-    plain = _ODD.sub("-", host.name.lower()).strip(".-")[:_NAME].replace("..", "-") or "host"
+    plain = _ODD.sub("-", host.name.lower()).strip(".-").replace("..", "-")
+    plain = plain[:_NAME].rstrip(".-") or "host"  # a dot that the cut left at the end would meet that of the ending
     name = plain
     count = 1
     while name in taken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +19,7 @@ from evidence import pack_tar, verify
 from hub import presence, registry
 from hub.blob_files import BlobFiles
 from hub.errors import COULD_NOT_RUN
-from hub.fleet import FleetSummary, Period, write
+from hub.fleet import FleetSummary, Period, member_name, write
 from hub.folder import serving, visiting
 from hub.limits import Limits
 from hub.main import main
@@ -86,6 +87,17 @@ def test_hosts_that_were_expected_and_are_missing_are_named(fleet: RunningHub, t
     assert code == 3
     assert "✗ Missing: host never.example was expected, and is missing or stopped: it never sent any" in text
     assert "✓ web-1.example: all" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 59 + ".example.org", "a" * 58 + "..b", "-" * 70 + "a.", "..", "...", "-", "a...b", "a.-.b", "A" * 80]
+)
+def test_the_name_of_a_host_pack_is_one_that_packs_allow_whatever_the_host_is_called(name: str) -> None:
+    taken: set[str] = set()
+    for _ in range(2):
+        member = f"hosts/{member_name(presence.HostState(name=name, state='never', expected=True), taken)}.tar.gz"
+        assert re.fullmatch(r"hosts/[a-z0-9.-]{1,73}\.tar\.gz", member)
+        assert ".." not in member
 
 
 def test_a_pack_without_any_host_proves_nothing_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
