@@ -16,6 +16,9 @@ from evidence.pack_spool import Member
 
 _CHUNK = 1024 * 1024
 _RECORD = re.compile(rb"([0-9a-f]{64}) (0|[1-9][0-9]{0,7}) ([1-9][0-9]{0,7})\Z")
+_MARGIN = 8
+"""Zlib data may be longer than what it holds by an eighth of it: no encoder needs more than 9 bits a byte."""
+_WRAPPING = 64
 _MAX_RECORD = 64 + 1 + 8 + 1 + 8 + 1
 
 
@@ -71,10 +74,17 @@ class BlobReader:
         self._left -= length
         if length > MAX_BYTES or self._left < 0:
             raise LimitError(f"blob {digest}", f"at most {MAX_BYTES} bytes, and fewer than the limit in all", "more")
+        if len(stored) > longest(length):  # a hub keeps what comes first for all hosts and packs
+            raise LimitError(f"blob {digest}", f"at most {longest(length)} bytes of zlib data", f"{len(stored)}")
         _check(stored, length, digest)
         self._last = digest
         self.count += 1
         return BatchBlob(digest, length, stored)
+
+
+def longest(length: int) -> int:
+    """Return how many bytes of zlib data are taken for so many bytes; no zlib writes as many (compressBound)."""
+    return length + length // _MARGIN + _WRAPPING
 
 
 def _check(stored: bytes, length: int, digest: str) -> None:

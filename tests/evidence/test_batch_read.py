@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evidence import dsse, note, statement, tree
+from evidence.batch_blobs import longest
 from evidence.batch_read import ElsewhereError, ForkError, Limits, open_batch
+from evidence.blobs import deflated
 from evidence.errors import EvidenceError, FormatError, LimitError, SignatureError
 from evidence.log import EvidenceStore
 from evidence.note import Checkpoint
@@ -662,6 +664,15 @@ def _unnamed(records: list[bytes]) -> list[bytes]:
     return sorted([*records, b"%s 10 %d\n%s\n" % (name, len(stored), stored)])
 
 
+def _blown_up(records: list[bytes]) -> list[bytes]:
+    """Spell the first blob with a thousand empty blocks in front: valid, and far too long."""
+    head, _, rest = records[0].partition(b"\n")
+    name, length, _ = head.split(b" ")
+    stored = b"\x78\x9c" + b"\0\0\0\xff\xff" * 1000 + rest[2:-1]
+    assert zlib.decompress(stored) == zlib.decompress(rest[:-1])
+    return [b"%s %s %d\n%s\n" % (name, length, len(stored), stored), *records[1:]]
+
+
 BLOBS: dict[str, tuple[Change, str]] = {
     "a blob that no entry names": (_records(_unnamed), "an entry that names it"),
     "a blob twice": (_records(lambda all_: [all_[0], *all_]), "digests that rise"),
@@ -676,6 +687,7 @@ BLOBS: dict[str, tuple[Change, str]] = {
     "an endless first line": (_member("blobs/00", lambda data: b"0" * 999 + data), "a line of digest"),
     "bytes behind the last record": (_member("blobs/00", lambda data: data + b"x"), "a line of digest"),
     "no newline behind a record": (_member("blobs/00", lambda data: data[:-1] + b"x"), "a newline behind each"),
+    "zlib data far longer than what it holds": (_records(_blown_up), "bytes of zlib data"),
     "other bytes": (_member("blobs/00", lambda data: flipped(data, -8)), "blob "),
     "an empty member": (_member("blobs/00", lambda _: b""), "1 to 33554432 bytes"),
 }
@@ -687,6 +699,13 @@ def test_a_blob_is_what_its_name_says_and_an_entry_names_it(forged: Forged, name
     change(forged)
     with pytest.raises(EvidenceError, match=words):
         taken(forged.tar())
+
+
+@given(data=st.binary(max_size=5000), level=st.sampled_from((0, 1, 6, 9)))
+def test_what_zlib_writes_is_never_too_long(data: bytes, level: int) -> None:
+    assert len(zlib.compress(data, level)) <= longest(len(data))
+    noise = hashlib.shake_256(data).digest(100 * len(data))
+    assert len(deflated(noise)) <= longest(len(noise))
 
 
 # -- its use
