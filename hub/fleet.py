@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -73,6 +74,7 @@ class _Hashed:
 class HostPack:
     """One host pack of the fleet."""
 
+    host: int
     name: str
     member: Member
     summary: PackSummary
@@ -86,7 +88,8 @@ class FleetSummary:
     size: int = 0
     packs: list[HostPack] = field(default_factory=list)
     missing: list[dict[str, str | None]] = field(default_factory=list)
-    """Hosts that should have reported: `name`, and `last`, when their last entry says it was written, or None."""
+    """Hosts that should have reported: `name`, with its newest key behind if others have that name, too, and
+    `last`, when their last entry says it was written, or None."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Hosts of which no pack could be made, and why: one that is damaged, or too large, keeps no other one out."""
 
@@ -157,7 +160,7 @@ def _packs(
             failed.append((each.name, str(error)))
             continue
         name = f"hosts/{member_name(each, taken)}.tar.gz"
-        yield HostPack(each.name, Member(name, stream.hexdigest(), stream.size), summary)
+        yield HostPack(each.host, each.name, Member(name, stream.hexdigest(), stream.size), summary)
 
 
 def member_name(host: HostState, taken: set[str]) -> str:
@@ -176,18 +179,30 @@ def member_name(host: HostState, taken: set[str]) -> str:
 def _missing(
     states: list[HostState], summary: FleetSummary, period: Period, now: datetime
 ) -> list[dict[str, str | None]]:
-    """Return who should have reported and did not, or stopped before the end of the period, or was left out."""
-    present = {each.name for each in summary.packs} - {name for name, _ in summary.failed}
+    """Return who should have reported and did not, or stopped before the end of the period, or was left out.
+
+    Names are what hosts say when they enrol, and several may say one name: each is judged by what itself has sent.
+    """
+    present = {each.host for each in summary.packs}
     end = min(period.until, now).timestamp() - STOPPED_S
-    last: dict[str, str | None] = {}
+    count = Counter(each.name for each in states)
+    missing: list[dict[str, str | None]] = []
     for each in states:
-        if each.listed or (each.expected and (each.enrolled or 0) < period.until.timestamp()):
-            last[each.name] = max(filter(None, (last.get(each.name), each.last_wall)), default=None)
-    return [
-        {"last": wall, "name": name}
-        for name, wall in sorted(last.items())
-        if name not in present or wall is None or moment(wall).timestamp() < end
-    ]
+        wall, alone = each.last_wall, count[each.name] == 1
+        stopped = each.host not in present or wall is None or moment(wall).timestamp() < end
+        if stopped and _ought(each, period.until.timestamp(), alone=alone):
+            missing.append({"last": wall, "name": each.called(alone=alone)})
+    return sorted(missing, key=lambda each: each["name"] or "")
+
+
+def _ought(host: HostState, until: float, *, alone: bool) -> bool:
+    """Return whether a host should have reported before an instant: it is listed, or was enrolled by then.
+
+    One that shares its name counts from its evidence on, too: what the others send must not be taken for its own.
+    """
+    if host.listed or not host.expected or (host.enrolled or 0) < until:
+        return host.expected
+    return not alone and host.last_wall is not None and moment(host.last_wall).timestamp() < until
 
 
 def _tar(target: Target, spool: IO[bytes], summary: FleetSummary, period: Period, *, compressed: bool) -> None:

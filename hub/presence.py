@@ -1,7 +1,12 @@
-"""Who reports, who fell silent, who never came: from enrolments, the newest entries, and the list of who should."""
+"""Who reports, who fell silent, who never came: from enrolments, the newest entries, and the list of who should.
+
+A host calls itself by what name it likes, so several may have one. A line of the list is a name, or a name and one of
+the host's keys: then it speaks of that host alone.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -15,6 +20,7 @@ State = Literal["reporting", "silent", "never"]
 SILENT_S = 24 * 3600
 MAX_NAME = 255
 MAX_NAMES = 100_000
+_WITH_KEY = re.compile(r"(.+) (SHA256:[A-Za-z0-9+/]{43})\Z")
 
 
 class HostState(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +48,11 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """Blobs that were named and have not come."""
     forks: int = 0
 
+    def called(self, *, alone: bool) -> str:
+        """Return what no other host is called, given whether its name is its alone: a line of the list."""
+        plain = self.host is None or (alone and not _WITH_KEY.match(self.name))
+        return self.name if plain else f"{self.name} {self.fingerprint}"
+
 
 _HOSTS = """
 SELECT hosts.id AS host, hosts.name, hosts.enrolled, hosts.seen,
@@ -53,17 +64,25 @@ SELECT hosts.id AS host, hosts.name, hosts.enrolled, hosts.seen,
     (SELECT count(*) FROM forks JOIN keys ON keys.id16 = substr(forks.log, 1, 16) WHERE keys.host = hosts.id) AS forks
 FROM hosts ORDER BY hosts.name, hosts.id
 """
-_KEY = "SELECT raw FROM keys WHERE host = ? AND how != 'history' ORDER BY since DESC, rowid DESC LIMIT 1"
+_KEYS = "SELECT raw FROM keys WHERE host = ? ORDER BY how = 'history', since DESC, rowid DESC"
 
 
 def parse_list(text: str, where: str) -> list[str]:
-    """Return the host names of a list, one a line; what begins with # is passed over. Raises: FormatError."""
+    """Return the lines of a list, a name or a name and a key each; what begins with # is passed over.
+
+    Raises: FormatError.
+    """
     names = [line.strip() for line in text.split("\n")]
     names = [each for each in names if each and not each.startswith("#")]
-    if len(names) > MAX_NAMES or any(len(each) > MAX_NAME or not each.isprintable() for each in names):
+    if len(names) > MAX_NAMES or any(not _is_line(each) for each in names):
         expected = f"at most {MAX_NAMES} names of printable characters, {MAX_NAME} each, one a line"
         raise FormatError(where, expected, "another text")
     return sorted(set(names))
+
+
+def _is_line(text: str) -> bool:
+    found = _WITH_KEY.match(text)
+    return text.isprintable() and len(text if found is None else found[1]) <= MAX_NAME
 
 
 def expect(database: Database, names: Iterable[str]) -> None:
@@ -80,21 +99,29 @@ def expected(database: Database) -> list[str]:
 
 def hosts(database: Database, now: int, silent_s: int = SILENT_S) -> list[HostState]:
     """Return every host that is enrolled or expected, by name."""
-    listed = set(expected(database))
+    lines = set(expected(database))
+    met: set[str] = set()
     found = []
     for row in database.all(_HOSTS):
-        key = database.one(_KEY, row["host"])
+        keys = [PublicKey(each["raw"]).fingerprint for each in database.all(_KEYS, row["host"])]
+        listed = _lines_of(row["name"], keys) & lines
+        met |= listed
         silent = row["seen"] is None or now - row["seen"] > silent_s
         state: State = "never" if row["seen"] is None else "silent" if silent else "reporting"
         found.append(
             HostState(
                 state=state,
-                expected=not listed or row["name"] in listed,
-                listed=row["name"] in listed,
-                fingerprint=None if key is None else PublicKey(key["raw"]).fingerprint,
+                expected=not lines or bool(listed),
+                listed=bool(listed),
+                fingerprint=keys[0] if keys else None,
                 **dict(row),
             )
         )
-    absent = listed - {each.name for each in found}
-    found += [HostState(name=name, state="never", expected=True, listed=True) for name in absent]
+    found += [HostState(name=line, state="never", expected=True, listed=True) for line in lines - met]
     return sorted(found, key=lambda each: (each.name, each.host or 0))
+
+
+def _lines_of(name: str, keys: list[str]) -> set[str]:
+    """Return the lines that speak of a host; a name that looks like one with a key is none."""
+    lines = {f"{name} {each}" for each in keys}
+    return lines if _WITH_KEY.match(name) else {name, *lines}

@@ -11,6 +11,7 @@ from hub.presence import expect, expected, parse_list
 
 EPILOG = """\
 FILE holds one host name a line, as hosts call themselves when they enrol; - is stdin. It replaces the list of before.
+NAME SHA256:… speaks of the one host of that name that has this key: the others of the name are not expected.
 Without a list every enrolled host is expected. An empty file takes the list away. Without FILE the list is printed."""
 _LIMIT = 32 << 20
 

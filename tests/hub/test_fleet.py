@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evidence import pack_tar, verify
+from evidence.keys import PrivateKey
 from hub import presence, registry
 from hub.blob_files import BlobFiles
 from hub.errors import COULD_NOT_RUN
@@ -87,6 +88,60 @@ def test_hosts_that_were_expected_and_are_missing_are_named(fleet: RunningHub, t
     assert code == 3
     assert "✗ Missing: host never.example was expected, and is missing or stopped: it never sent any" in text
     assert "✓ web-1.example: all" in text
+
+
+def test_a_host_that_fell_silent_is_not_hidden_by_another_one_that_takes_its_name(
+    own_hub: RunningHub, tmp_path: Path
+) -> None:
+    silent, other = Agent(1, "web-1.example"), Agent(2, "other.example")
+    for agent in (silent, other):
+        assert own_hub.enrol(agent).status == 201
+    silent.append(2)
+    assert own_hub.send(silent.batch(tmp_path)).status == 200
+    fill(other)
+    other.name = silent.name
+    assert own_hub.enrol(other).status == 200
+    assert own_hub.send(other.batch(tmp_path)).status == 200
+    last = "2026-01-01T00:02:00.000Z"
+    gone = f"web-1.example {silent.key.public.fingerprint}"
+    path = tmp_path / "fleet.tar"
+    with written(own_hub, path, "web-1.example") as summary:
+        assert summary.missing == [{"last": last, "name": gone}]
+    code, text = verdict(path)
+    assert code == 3
+    assert f"✗ Missing: host {gone} was expected, and is missing or stopped: its last evidence is of {last}" in text
+    with written(own_hub, path) as summary:  # both were enrolled after the period; its evidence is from before its end
+        assert summary.missing == [{"last": last, "name": gone}]
+    with written(own_hub, path, f"web-1.example {other.key.public.fingerprint}") as summary:
+        assert summary.missing == []  # the operator said which of the two ought to report
+    with written(own_hub, path, gone) as summary:
+        assert [each["name"] for each in summary.missing] == [gone]
+
+
+def test_a_line_of_the_list_with_a_key_is_not_met_by_a_host_that_is_called_so(
+    own_hub: RunningHub, tmp_path: Path
+) -> None:
+    line = f"web-1.example {Agent(1).key.public.fingerprint}"
+    agent = Agent(2, line)
+    fill(agent)
+    assert own_hub.enrol(agent).status == 201
+    assert own_hub.send(agent.batch(tmp_path)).status == 200
+    with written(own_hub, tmp_path / "fleet.tar", line) as summary:
+        assert summary.missing == [{"last": None, "name": line}]
+    with written(own_hub, tmp_path / "fleet.tar", line, "idle.example") as summary:
+        assert [each["name"] for each in summary.missing] == ["idle.example", line]
+
+
+def test_a_key_on_the_list_speaks_of_its_host_after_a_rotation_too(own_hub: RunningHub, tmp_path: Path) -> None:
+    agent = Agent(1, "web-1.example")
+    assert own_hub.enrol(agent).status == 201
+    line = f"web-1.example {agent.key.public.fingerprint}"
+    agent.store.rotate(PrivateKey(bytes([9] * 32)), agent.wall())
+    assert own_hub.send(agent.batch(tmp_path, log=agent.store.logs()[0])).status == 200
+    fill(agent)
+    assert own_hub.send(agent.batch(tmp_path)).status == 200
+    with written(own_hub, tmp_path / "fleet.tar", line) as summary:
+        assert summary.missing == []
 
 
 @pytest.mark.parametrize(
