@@ -49,6 +49,8 @@ class PackSummary(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     """Borders and extras included."""
     blobs: int
+    logs: tuple[str, ...]
+    """Their ids, as they followed each other."""
     fingerprints: tuple[str, ...]
     since: str
     until: str
@@ -136,6 +138,7 @@ def _write(
         size=written,
         entries=contents.entries,
         blobs=blobs.written,
+        logs=tuple(part.log.id for part in parts),
         fingerprints=tuple(dict.fromkeys(part.log.key.fingerprint for part in parts)),
         since=time_text(options.since),
         until=time_text(options.until),

@@ -25,6 +25,7 @@ from evidence.pack_tar import MAX_MEMBERS, MAX_TOTAL, TarStream
 from evidence.pack_target import Target
 from hub.blob_files import BlobFiles
 from hub.database import Database
+from hub.holes import Hole, holes
 from hub.presence import HostState, hosts
 from hub.source import HostSource
 
@@ -92,6 +93,8 @@ class FleetSummary:
     `last`, when their last entry says it was written, or None."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Hosts of which no pack could be made, and why: one that is damaged, or too large, keeps no other one out."""
+    holes: list[tuple[str, Hole]] = field(default_factory=list)
+    """Hosts of which entries of the period, or of the logs in their packs, never came."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def write(
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as spool:
             summary = FleetSummary()
             states = hosts(database, int(now.timestamp()))
-            summary.packs = list(_packs(database, blobs, states, period, spool, summary.failed))
+            summary.packs = list(_packs(database, blobs, states, period, spool, summary))
             summary.missing = _missing(states, summary, period, now)
             _tar(target, spool, summary, period, compressed=not path.endswith(".tar"))
         target.commit()
@@ -135,7 +138,7 @@ def _packs(
     states: list[HostState],
     period: Period,
     spool: IO[bytes],
-    failed: list[tuple[str, str]],
+    fleet: FleetSummary,
 ) -> Iterator[HostPack]:
     taken: set[str] = set()
     for each in states:
@@ -143,7 +146,9 @@ def _packs(
             continue
         source = HostSource(database, blobs, each.host)
         stream, begin = _Hashed(spool), spool.tell()
+        found: list[Hole] = []
         try:
+            found = holes(database, source, each.host)
             summary = export(
                 source,
                 cast("BinaryIO", stream),  # all that is asked of it is to write
@@ -153,14 +158,20 @@ def _packs(
                 with_script=False,
             )
         except EmptyPeriodError:
+            fleet.holes += [(each.name, hole) for hole in found if hole.begin and _in(period, hole)]
             continue
         except EvidenceError as error:
             spool.seek(begin)
             spool.truncate()
-            failed.append((each.name, str(error)))
+            fleet.failed.append((each.name, str(error)))
             continue
+        fleet.holes += [(each.name, hole) for hole in found if _in(period, hole) or hole.following in summary.logs[1:]]
         name = f"hosts/{member_name(each, taken)}.tar.gz"
         yield HostPack(each.host, each.name, Member(name, stream.hexdigest(), stream.size), summary)
+
+
+def _in(period: Period, hole: Hole) -> bool:
+    return hole.touches(period.since, period.until)
 
 
 def member_name(host: HostState, taken: set[str]) -> str:

@@ -18,7 +18,10 @@ EPILOG = """\
 Days are in UTC and both are included. The pack holds a pack of each host with evidence in the period, an index, and the
 names of hosts that were expected and did not report, or stopped. verify.py checks all of it in one run.
 
-exit codes: 0 written, 2 wrong use, 3 not written, or hosts are missing, or what was lost is left out"""
+A log may be here although the one before it, which its first entry names, never came: the entries that are not here are
+named on stderr.
+
+exit codes: 0 written, 2 wrong use, 3 not written, or hosts or entries are missing, or what was lost is left out"""
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -57,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     with visiting(options.data) as folder, contextlib.closing(BlobFiles(folder.blobs)) as blobs:
         summary = write(folder.database, blobs, options.output, period, utc_now(), overwrite=options.overwrite)
     lost = _print(options.output, summary)
-    return COULD_NOT_RUN if lost or summary.failed or summary.missing or not summary.packs else OK
+    whole = summary.packs and not (lost or summary.failed or summary.missing or summary.holes)
+    return OK if whole else COULD_NOT_RUN
 
 
 def bound(text: str, option: str, *, days: int) -> dt.datetime:
@@ -89,6 +93,11 @@ def _print(path: str, summary: FleetSummary) -> int:
         sys.stderr.write("evidenced-hub pack: expected evidence of a host in the period, found none; see hosts\n")
     for name, why in summary.failed:
         sys.stderr.write(f"evidenced-hub pack: {printable(name)}: left out: {printable(why)}\n")
+    for name, hole in summary.holes:
+        which = f"entries {hole.first} to {hole.size - 1} of log {hole.log}"
+        sys.stderr.write(
+            f"evidenced-hub pack: {printable(name)}: {which} have not come; log {hole.following} follows\n"
+        )
     for gone in summary.missing:
         last = "never reported" if gone["last"] is None else f"silent since {gone['last']}"
         sys.stderr.write(f"evidenced-hub pack: {printable(str(gone['name']))}: {last}\n")
