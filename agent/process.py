@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from agent.errors import COULD_NOT_RUN
+from agent.errors import COULD_NOT_RUN, WRONG_USE
 from agent.interrupts import raise_again
 from agent.main import main as command_line
 from agent.terminal import plainly
@@ -29,7 +29,7 @@ def start(main: Callable[[Sequence[str]], int] = command_line) -> int:
     _speak_utf8()
     if not _streams_are_open():
         sys.stderr.write("evidenced: standard output: expected an open file, found it closed\n")
-        return COULD_NOT_RUN
+        return WRONG_USE if sys.argv[1:2] == ["verify"] else COULD_NOT_RUN  # 3 of verify says that a pack is incomplete
     try:
         _heed_signals()
         code = main(sys.argv[1:])

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.main import main
+from evidence import verify
 from tests.agent.command_line import apart
 
 PROGRAM = f"{sys.executable} -m agent"
@@ -74,6 +76,36 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_3(command: str, redi
     assert ran.returncode == 3
     assert len(ran.stderr.splitlines()) == 1, ran.stderr
     assert ran.stderr.startswith("evidenced")
+
+
+PACK = f"{TOP}/tests/evidence/golden/pack.tar.gz"
+"""Its verdict is 0, if it can be printed."""
+VERIFIERS = ([sys.executable, "-m", "agent", "verify"], [sys.executable, f"{TOP}/evidence/verify.py"])
+
+
+@pytest.mark.parametrize("options", ["", "--json", "--help", "--no-such-option"])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", ">/dev/full 2>&-"])
+def test_a_verdict_that_cannot_be_printed_is_2_as_that_of_the_script_itself(options: str, redirection: str) -> None:
+    """3 would say that the pack is incomplete, and 1 that it was tampered with."""
+    ways = (f"{' '.join(each)} {options} {PACK} {redirection}" for each in VERIFIERS)
+    assert [shell(each).returncode for each in ways] == [2, 2]
+
+
+def test_a_reader_that_goes_away_leaves_no_verdict() -> None:
+    for way in VERIFIERS:
+        there, here = os.pipe()
+        os.close(there)
+        ran = subprocess.run([*way, PACK], stdout=here, stderr=subprocess.PIPE, check=False, timeout=60)
+        os.close(here)
+        assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
+
+
+def test_a_defect_of_the_script_accuses_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(verify, "main", broken)
+    assert main(["verify", str(tmp_path)]) == 2
 
 
 def test_an_inventory_is_signed_although_its_output_cannot_be_written(tmp_path: Path) -> None:
