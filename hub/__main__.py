@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hub.main import main
+from hub.process import start
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(start())

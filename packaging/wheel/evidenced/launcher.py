@@ -26,6 +26,6 @@ def main() -> int:
 def hub() -> int:
     """Run the hub's command line and return its exit code; it needs the extra `hub`."""
     sys.path.insert(0, ROOMS)
-    from hub.main import main as start  # noqa: PLC0415  found only now that the path is set
+    from hub.process import start  # noqa: PLC0415  found only now that the path is set
 
-    return start(sys.argv[1:])
+    return start()

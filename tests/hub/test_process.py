@@ -1,0 +1,92 @@
+"""The hub's program among signals: each command ends with one line and leaves nothing half done behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hub.running import ROOT, RunningHub
+
+SLOW = """
+import sys, time
+from evidence import pack_target
+from hub import fleet, process
+
+def slow(*_):
+    print("begun", flush=True)
+    time.sleep(60)
+
+fleet._packs = slow
+if "named" in sys.argv:
+    sys.argv.remove("named")
+    pack_target._DESCRIPTORS = "/none"  # as on FAT, where no file is without a name
+sys.exit(process.start())
+"""
+LOADED = """
+import runpy, sys
+sys.path[:0] = sys.argv.pop(), sys.argv.pop()
+runpy.run_module("hub", run_name="__main__")
+"""
+"""Runs the hub as `python -m` does, with a module that takes a minute to load."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("kind", ["unnamed", "named"])
+def test_a_signal_ends_a_pack_with_a_line_and_takes_what_was_begun_away(
+    own_hub: RunningHub, tmp_path: Path, number: signal.Signals, kind: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    options = ["--data", str(own_hub.data), "--since", "2026-01-01", "--until", "2026-01-02", "-o", f"{out}/fleet.tar"]
+    program = subprocess.Popen(
+        [sys.executable, "-c", SLOW, "pack", *options, *(["named"] if kind == "named" else [])],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "begun\n"
+    assert [each[-5:] for each in os.listdir(out)] == ([".part"] if kind == "named" else [])
+    program.send_signal(number)
+    _, err = program.communicate(timeout=20)
+    assert (program.returncode, err) == (128 + number, f"evidenced-hub: stopped by {number.name}\n")
+    assert os.listdir(out) == []
+
+
+def test_ctrl_c_while_the_hub_is_loaded_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "argparse.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    program = subprocess.Popen(
+        [sys.executable, "-c", LOADED, "hosts", ROOT, tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "loading\n"
+    program.send_signal(signal.SIGINT)
+    _, err = program.communicate(timeout=20)
+    assert (program.returncode, err) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize("name", ["INT", "HUP"])
+def test_a_signal_that_the_shell_ignores_for_it_stays_ignored(name: str) -> None:
+    program = (
+        f"import signal; from hub import process; process._heed_signals(); print(signal.getsignal(signal.SIG{name}))"
+    )
+    script = f"trap '' {name}; exec {sys.executable} -c '{program}'"
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.strip() in {"1", "Handlers.SIG_IGN"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_hub_that_serves_ends_in_peace(own_hub: RunningHub, number: signal.Signals) -> None:
+    os.kill(own_hub.pid, number)
+    assert own_hub.stop() == 0
+    assert "stopped by" not in own_hub.log_text()
