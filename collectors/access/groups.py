@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from collectors.access.users import PASSWD, decimal, says_nothing, user_on
+from collectors.access.users import PASSWD, user_on
 from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means
 from collectors.reading.host import Host
-from collectors.reading.lines import each_line
+from collectors.reading.lines import each_line, in_text
+from collectors.reading.nss_files import entry, listed, number, says_nothing
 
 GROUP = "/etc/group"
 GSHADOW = "/etc/gshadow"
 FIELDS = 4  # group(5), gshadow(5)
+LEAST_FIELDS = 3  # glibc, nss/fgetgrent_r.c: without a gid there is no group; without the last there are no members
+LEAST_SHADOW_FIELDS = 2  # glibc, gshadow/sgetsgent_r.c, takes even the name alone, which says nothing
 
 
 class Group(Row):
@@ -50,11 +53,6 @@ class Shadow(Row):
     members: tuple[str, ...]
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Return a comma-separated list of names, sorted, each once."""
-    return tuple(sorted({each for each in text.split(",") if each}))
-
-
 def gshadow_on(text: str, line: int) -> Shadow | None:
     """Return what one line of gshadow says, None if it says nothing. Raises: as parse_gshadow."""
     return None if says_nothing(text, FIELDS) else parse_gshadow(text, line)
@@ -66,33 +64,41 @@ def group_on(text: str, line: int) -> Group | None:
 
 
 def parse_gshadow(text: str, line: int) -> Shadow:
-    """Return one gshadow line; the password is classified, never kept. Source: gshadow(5)."""
-    fields = text.split(":")
-    if len(fields) != FIELDS:
+    """Return one gshadow line; the password is classified, never kept.
+
+    Raises: MalformedError on one field; two that are missing at the end are empty.
+    Source: gshadow(5); glibc, gshadow/sgetsgent_r.c.
+    """
+    fields = entry(text).split(":", FIELDS - 1)
+    if len(fields) < LEAST_SHADOW_FIELDS:
         raise MalformedError("4 fields", str(len(fields)))
-    name, password, admins, members = fields
+    name, password, admins, members = [*fields, "", ""][:FIELDS]
     state: Literal["locked", "set", "empty"] = "set" if password else "empty"
     if password.startswith(("!", "*")):
         state = "locked"
-    return Shadow(name=name, line=line, password=state, admins=names(admins), members=names(members))
+    return Shadow(name=name, line=line, password=state, admins=listed(admins), members=listed(members))
 
 
 def parse_group(text: str, line: int) -> Group:
-    """Return one group line, as yet without gshadow and primary members. Source: group(5)."""
-    fields = text.split(":")
-    if text.startswith(("+", "-")):
-        fields = [*fields, *([""] * FIELDS)][:FIELDS]
-    if len(fields) != FIELDS:
+    """Return one group line, as yet without gshadow and primary members.
+
+    Raises: MalformedError on fewer than 3 fields, or a gid that is not decimal; + and - lines may leave out both.
+    Source: group(5); glibc, nss/fgetgrent_r.c.
+    """
+    text = entry(text)
+    fields = text.split(":", FIELDS - 1)
+    elsewhere = text.startswith(("+", "-"))
+    if len(fields) < LEAST_FIELDS and not elsewhere:
         raise MalformedError("4 fields", str(len(fields)))
-    name, password, gid, members = fields
+    name, password, gid, members = [*fields, "", "", ""][:FIELDS]
     source: Literal["local", "nis_include", "nis_exclude"] = "local"
-    if text.startswith(("+", "-")):
+    if elsewhere:
         source = "nis_include" if text.startswith("+") else "nis_exclude"
     return Group(
         name=name,
         line=line,
-        gid=decimal(gid, "gid") if gid or source == "local" else None,
-        members=names(members),
+        gid=number(gid, "gid") if gid or source == "local" else None,
+        members=listed(members),
         primary_members=(),
         admins=None,
         shadow_members=None,
@@ -112,11 +118,11 @@ def _password(field: str) -> Literal["none", "locked", "set", "unknown"]:
 def collect(host: Host) -> Iterable[Group | Gap]:
     """Yield every line of group; what gshadow or passwd could not tell is a gap."""
     shadows: dict[str, Shadow] = {}
-    for entry in each_line(host, GSHADOW, gshadow_on, required=False):
-        if isinstance(entry, Gap):
-            yield entry
+    for shadow in each_line(host, GSHADOW, gshadow_on, required=False):
+        if isinstance(shadow, Gap):
+            yield shadow
         else:
-            shadows.setdefault(entry.name, entry)  # getsgnam(3) takes the first
+            shadows.setdefault(shadow.name, shadow)  # getsgnam(3) takes the first
     primary: dict[int, set[str]] = {}
     for user in each_line(host, PASSWD, user_on):
         if isinstance(user, Gap):
@@ -124,7 +130,10 @@ def collect(host: Host) -> Iterable[Group | Gap]:
         elif user.gid is not None:
             primary.setdefault(user.gid, set()).add(user.name)
     for group in each_line(host, GROUP, group_on):
-        yield group if isinstance(group, Gap) else _joined(group, shadows.get(group.name), primary)
+        if isinstance(group, Gap):
+            yield group
+        else:
+            yield from in_text(_joined(group, shadows.get(group.name), primary), GROUP, group.line)
 
 
 def _joined(group: Group, shadow: Shadow | None, primary: dict[int, set[str]]) -> Group:

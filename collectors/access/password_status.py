@@ -5,40 +5,21 @@ No hash leaves the parser.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator
+from typing import Annotated
 
-from collectors.access.users import PASSWD, says_nothing, user_on
+import msgspec
+
+from collectors.access.password_field import State, classify, openness
+from collectors.access.users import PASSWD, user_on
 from collectors.contract import DAY_S, HOUR_S, Gap, MalformedError, Row, Table, means, path_gap, utc
 from collectors.reading.host import Host
-from collectors.reading.lines import each_line
+from collectors.reading.lines import each_line, in_text
+from collectors.reading.nss_files import entry, says_nothing, signed
 
 SHADOW = "/etc/shadow"
 FIELDS = 9  # shadow(5)
-
-State = Literal["set", "locked_with_hash", "locked", "disabled", "empty", "invalid", "no_shadow"]
-
-# crypt(5): prefix, then the name under which the manual page lists it.
-SCHEMES = {
-    "1": "md5crypt",
-    "2": "bcrypt",
-    "2a": "bcrypt",
-    "2b": "bcrypt",
-    "2x": "bcrypt",
-    "2y": "bcrypt",
-    "3": "nthash",
-    "5": "sha256crypt",
-    "6": "sha512crypt",
-    "7": "scrypt",
-    "gy": "gost-yescrypt",
-    "md5": "sunmd5",
-    "sha1": "sha1crypt",
-    "sm3": "sm3crypt",
-    "sm3y": "sm3-yescrypt",
-    "y": "yescrypt",
-}
-DEFAULT_ROUNDS = 5000  # crypt(5): sha256crypt and sha512crypt without rounds=
-SALT = frozenset("./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+OLD_FIELDS = 5
 
 
 class PasswordStatus(Row):
@@ -51,7 +32,8 @@ class PasswordStatus(Row):
         means(
             "set: a usable hash; locked_with_hash: ! before one (passwd -l); locked: ! or !! alone; disabled: * "
             "or another text that no hash can equal; empty: no password is asked; invalid: begins like a hash "
-            "but is none; no_shadow: the account has no line in shadow"
+            "but is none; no_shadow: passwd sends to shadow, where the account has no line. Where passwd holds a "
+            "field of its own, which pam_unix asks instead, it is the state of the one that lets more in"
         ),
     ]
     algorithm: Annotated[str | None, means("hash scheme by its name in crypt(5); absent where there is no hash")]
@@ -73,21 +55,25 @@ class PasswordStatus(Row):
     expires_day: Annotated[int | None, means("the same as shadow has it", unit="days since 1970-01-01")]
 
 
+def shadow_on(text: str, line: int) -> PasswordStatus | None:
+    """Return what one line of shadow says, None if it says nothing. Raises: as parse_shadow."""
+    return None if says_nothing(text, FIELDS) else parse_shadow(text, line)
+
+
 def parse_shadow(text: str, line: int) -> PasswordStatus:
     """Return state and ages on one shadow line; the hash is classified here and goes no further.
 
     Units: days are counted from 1970-01-01 UTC; spans are in days.
-    Shape: exactly 9 fields; an empty number is None, -1 too (chage(1) writes it for "none"), and 0 stays 0.
+    Shape: 9 fields, or as few as glibc takes; an empty number is None, -1 too (chage(1) writes it for "none"), and 0
+    stays 0.
     Raises: MalformedError on another field count or a number that is not decimal.
     Source: shadow(5); crypt(5).
     """
-    fields = text.split(":")
-    if len(fields) != FIELDS:
-        raise MalformedError("9 fields", str(len(fields)))
-    state, algorithm, cost = classify(fields[1])
-    changed, minimum, maximum, warn, inactive, expires = (day(each) for each in fields[2:8])
+    name, password, *numbers = _fields(entry(text))
+    state, algorithm, cost = classify(password)
+    changed, minimum, maximum, warn, inactive, expires, _ = (signed(each) for each in numbers)
     return PasswordStatus(
-        user=fields[0],
+        user=name,
         line=line,
         state=state,
         algorithm=algorithm,
@@ -104,105 +90,114 @@ def parse_shadow(text: str, line: int) -> PasswordStatus:
     )
 
 
-def day(text: str) -> int | None:
-    """Return a number of days; nothing and -1 are None."""
-    if text in {"", "-1"}:
+def _fields(text: str) -> list[str]:
+    """Return the nine fields of a line; the old form ends with the fifth, and a number may be the end of the eighth.
+
+    Source: glibc, shadow/sgetspent_r.c.
+    """
+    fields = text.split(":")
+    old = len(fields) == OLD_FIELDS or (len(fields) == OLD_FIELDS + 1 and not entry(fields[-1]))
+    if old and (fields[4] or len(fields) > OLD_FIELDS):
+        return [*fields[:OLD_FIELDS], "", "", "", ""]
+    if len(fields) == FIELDS - 1 and fields[-1]:
+        return [*fields, ""]
+    if len(fields) != FIELDS:
+        raise MalformedError("9 fields", str(len(fields)))
+    return fields
+
+
+class Account(Row):
+    """What a line of passwd says of a password; an intermediate, not a table."""
+
+    name: str
+    line: int
+    shadowed: bool
+    """Whether the field sends to shadow."""
+    state: State
+    algorithm: str | None
+    cost: int | None
+
+
+def account_on(text: str, line: int) -> Account | None:
+    """Return what one line of passwd says of a local account's password; the hash goes no further.
+
+    Raises: as parse_user.
+    Source: Linux-PAM, is_pwd_shadowed in passverify.c; its older releases also take `*NP*` (NIS+) to a shadow line.
+    """
+    user = user_on(text, line)
+    if user is None or user.source != "local":
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):  # noqa: PLR2004  a billion days are enough
-        raise MalformedError("a decimal number of days", "another text")
-    return int(text)
-
-
-def classify(field: str) -> tuple[State, str | None, int | None]:
-    """Return (state, algorithm, cost) of a password field. Source: shadow(5), field 2; crypt(5)."""
-    if not field:
-        return "empty", None, None
-    locked = field.startswith("!")
-    bare = field.lstrip("!") if locked else field
-    if not bare or bare == "*":  # "!", "!!", "!*" of useradd and installers, "*" of base-passwd
-        return ("locked" if locked else "disabled"), None, None
-    algorithm, cost = scheme(bare)
-    if algorithm is None:
-        # "*NP*", "NP", "*LK*" and the like: no hash can equal them
-        known_text = bare.startswith("*") or not bare.startswith("$")
-        return ("locked" if locked else "disabled" if known_text else "invalid"), None, None
-    return ("locked_with_hash" if locked else "set"), algorithm, cost
-
-
-def scheme(text: str) -> tuple[str | None, int | None]:
-    """Return (name, cost) of a hash in the forms of crypt(5), or (None, None) if it is none of them."""
-    if text.startswith("$"):
-        return _modular(text.split("$"))
-    if text.startswith("_") and len(text) == 20 and SALT.issuperset(text[1:]):  # noqa: PLR2004
-        return "bsdicrypt", None
-    if len(text) == 13 and SALT.issuperset(text):  # noqa: PLR2004
-        return "descrypt", None
-    if len(text) > 13 and (len(text) - 2) % 11 == 0 and SALT.issuperset(text):  # noqa: PLR2004
-        return "bigcrypt", None
-    return None, None
-
-
-def _modular(parts: list[str]) -> tuple[str | None, int | None]:
-    """Read `$id$parameters$salt$hash`; a hash part must be there, or nobody can log in with it."""
-    prefix = parts[1].partition(",")[0] if len(parts) > 1 else ""  # sunmd5 writes $md5,rounds=
-    name = SCHEMES.get(prefix)
-    if name is None or len(parts) < 4 or not parts[-1]:  # noqa: PLR2004
-        return None, None
-    if name in {"sha256crypt", "sha512crypt"}:
-        rounds = parts[2].removeprefix("rounds=")
-        return name, (_number(rounds) if rounds != parts[2] else DEFAULT_ROUNDS)
-    return name, (_number(parts[2]) if name in {"bcrypt", "sha1crypt"} else None)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None  # noqa: PLR2004
+    field = text.split(":", 2)[1]
+    state, algorithm, cost = classify(field)
+    shadowed = field in {"x", "*NP*", f"##{user.name}"}
+    return Account(name=user.name, line=line, shadowed=shadowed, state=state, algorithm=algorithm, cost=cost)
 
 
 def collect(host: Host) -> Iterable[PasswordStatus | Gap]:
     """Yield every line of shadow, then the accounts of passwd that have none there."""
+    accounts: dict[str, Account] = {}
+    for account in each_line(host, PASSWD, account_on):
+        if isinstance(account, Gap):
+            yield account
+        else:
+            accounts.setdefault(account.name, account)  # getpwnam(3) takes the first
     names: dict[int, str] = {}
     whole = True
 
     def parse(text: str, line: int) -> PasswordStatus | None:
-        names[line] = text.partition(":")[0]  # a line that is malformed is there all the same
-        return None if says_nothing(text, FIELDS) else parse_shadow(text, line)
+        names[line] = entry(text).partition(":")[0]  # a line that is malformed is there all the same
+        return shadow_on(text, line)
 
-    for entry in each_line(host, SHADOW, parse):
-        if isinstance(entry, Gap):
-            whole = whole and entry.line in names  # else no name was had: whose line it is cannot be said
-            yield entry
-        elif entry.user.startswith(("+", "-")):  # nsswitch.conf(5), "compat mode"
-            yield path_gap(SHADOW, "unenumerable", "a line that asks a directory server for passwords", line=entry.line)
+    for each in each_line(host, SHADOW, parse):
+        if isinstance(each, Gap):
+            whole = whole and each.line in names  # else no name was had: whose line it is cannot be said
+            yield each
+        elif each.user.startswith(("+", "-")):  # nsswitch.conf(5), "compat mode"
+            yield path_gap(SHADOW, "unenumerable", "a line that asks a directory server for passwords", line=each.line)
         else:
-            yield entry
+            yield from _both(each, accounts.get(each.user))
     if whole:
-        yield from _without_shadow(host, set(names.values()))
+        named = set(names.values())
+        for account in accounts.values():
+            if account.name not in named:
+                yield from in_text(_without_shadow(account), PASSWD, account.line)
 
 
-def _without_shadow(host: Host, named: set[str]) -> Iterable[PasswordStatus | Gap]:
-    """Yield a row for each name of passwd that shadow lacks; what its own field holds stands in `users`."""
-    seen = set(named)
-    for user in each_line(host, PASSWD, user_on):
-        if isinstance(user, Gap):
-            yield user
-        elif user.source == "local" and user.name not in seen:
-            seen.add(user.name)
-            yield PasswordStatus(
-                user=user.name,
-                line=0,
-                state="no_shadow",
-                algorithm=None,
-                cost=None,
-                changed=None,
-                changed_day=None,
-                must_change=False,
-                min_days=None,
-                max_days=None,
-                warn_days=None,
-                inactive_days=None,
-                expires=None,
-                expires_day=None,
-            )
+def _both(row: PasswordStatus, account: Account | None) -> Iterator[PasswordStatus | Gap]:
+    """Yield the row of a shadow line, and a gap if passwd has another password for the account.
+
+    pam_unix then asks passwd, sshd without PAM asks shadow: what lets more in counts, so that no account that someone
+    can log in to is called locked.
+    """
+    if account is None or account.shadowed:
+        yield from in_text(row, SHADOW, row.line)
+        return
+    if openness(account.state) >= max(openness(row.state), 1):
+        row = msgspec.structs.replace(row, state=account.state, algorithm=account.algorithm, cost=account.cost)
+    yield from in_text(row, SHADOW, row.line)
+    expected = "x in the password field of an account with a line in shadow"
+    detail = f"expected {expected}, found another: programs differ in which they ask"
+    yield path_gap(PASSWD, "malformed", detail, line=account.line)
+
+
+def _without_shadow(account: Account) -> PasswordStatus:
+    """Return the row of an account that shadow lacks: what passwd itself holds counts then."""
+    return PasswordStatus(
+        user=account.name,
+        line=0,
+        state="no_shadow" if account.shadowed else account.state,
+        algorithm=None if account.shadowed else account.algorithm,
+        cost=None if account.shadowed else account.cost,
+        changed=None,
+        changed_day=None,
+        must_change=False,
+        min_days=None,
+        max_days=None,
+        warn_days=None,
+        inactive_days=None,
+        expires=None,
+        expires_day=None,
+    )
 
 
 TABLE = Table(
@@ -215,7 +210,8 @@ TABLE = Table(
     interval_s=HOUR_S,
     watches=(SHADOW, PASSWD),
     care=(
-        "No hash, salt or part of one is in a row. A locked password does not stop a login by key. An account "
-        "without a line in shadow may still have a hash in passwd: see users.password_in_passwd."
+        "No hash, salt or part of one is in a row. A locked password does not stop a login by key. Where passwd "
+        "itself holds a password (users.password_in_passwd), a row of line 0 is of that one, and an account that "
+        "has a line in shadow besides is a gap: pam_unix asks passwd, other programs ask shadow."
     ),
 )

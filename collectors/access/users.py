@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means, path_gap
 from collectors.reading.errors import AbsentError, ReadError
 from collectors.reading.host import Host
-from collectors.reading.lines import each_line
+from collectors.reading.lines import each_line, in_text
+from collectors.reading.nss_files import entry, number, says_nothing
 
 PASSWD = "/etc/passwd"  # noqa: S105  a path
 SHELLS = "/etc/shells"
 USER_FIELDS = 7  # passwd(5)
+LEAST_FIELDS = 4  # glibc, nss/fgetpwent_r.c: without a gid there is no account; what else is missing is empty
 NO_LOGIN = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
@@ -40,21 +42,6 @@ class User(Row):
     ]
 
 
-def decimal(text: str, name: str) -> int:
-    """Return a number of 0 to 2^32-1 in ASCII digits; MalformedError on anything else, without quoting it."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32):  # noqa: PLR2004
-        raise MalformedError(f"a decimal {name} below 2^32", "another text")
-    return int(text)
-
-
-def says_nothing(text: str, fields: int) -> bool:
-    """Return whether a line is blank or a comment, which glibc passes over (nss_files).
-
-    A comment in the shape of an entry is none: musl takes it for an entry of that name, and a row shows it.
-    """
-    return not text.strip() or (text.startswith("#") and text.count(":") + 1 != fields)
-
-
 def user_on(text: str, line: int, shells: frozenset[str] = frozenset()) -> User | None:
     """Return the account on one line of passwd, None if the line says nothing. Raises: as parse_user."""
     return None if says_nothing(text, USER_FIELDS) else parse_user(text, line, shells)
@@ -63,21 +50,23 @@ def user_on(text: str, line: int, shells: frozenset[str] = frozenset()) -> User 
 def parse_user(text: str, line: int, shells: frozenset[str] = frozenset()) -> User:
     """Return the account on one passwd line; the password field is classified, never kept.
 
-    Shape: exactly 7 fields; a line that begins with + or - may leave out all but the first.
-    Raises: MalformedError on another field count or an id that is not decimal.
-    Source: passwd(5); nsswitch.conf(5), "compat mode", for + and - lines.
+    Shape: 7 fields, of which glibc takes the last three for empty where they are missing, and a further colon for part
+    of the shell; a line that begins with + or - may leave out all but the first.
+    Raises: MalformedError on fewer than 4 fields or an id that is not decimal.
+    Source: passwd(5); glibc, nss/fgetpwent_r.c; nsswitch.conf(5), "compat mode", for + and - lines.
     """
-    fields = text.split(":")
+    text = entry(text)
+    fields = text.split(":", USER_FIELDS - 1)
     if text.startswith(("+", "-")):
         return _nis(fields, line)
-    if len(fields) != USER_FIELDS:
+    if len(fields) < LEAST_FIELDS:
         raise MalformedError("7 fields", str(len(fields)))
-    name, password, uid, gid, gecos, home, shell = fields
+    name, password, uid, gid, gecos, home, shell = [*fields, "", "", ""][:USER_FIELDS]
     return User(
         name=name,
         line=line,
-        uid=decimal(uid, "uid"),
-        gid=decimal(gid, "gid"),
+        uid=number(uid, "uid"),
+        gid=number(gid, "gid"),
         gecos_present=bool(gecos),
         home=home,
         shell=shell,
@@ -92,8 +81,8 @@ def _nis(fields: list[str], line: int) -> User:
     return User(
         name=name,
         line=line,
-        uid=decimal(uid, "uid") if uid else None,
-        gid=decimal(gid, "gid") if gid else None,
+        uid=number(uid, "uid") if uid else None,
+        gid=number(gid, "gid") if gid else None,
         gecos_present=bool(gecos),
         home=home,
         shell=shell,
@@ -137,7 +126,8 @@ def collect(host: Host) -> Iterable[User | Gap]:
     listed = list(read_shells(host))
     yield from (each for each in listed if isinstance(each, Gap))
     shells = frozenset(each for each in listed if isinstance(each, str))
-    yield from each_line(host, PASSWD, lambda text, line: user_on(text, line, shells))
+    for each in each_line(host, PASSWD, lambda text, line: user_on(text, line, shells)):
+        yield from (each,) if isinstance(each, Gap) else in_text(each, PASSWD, each.line)
 
 
 TABLE = Table(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.contract import Gap, path_gap
+from collectors.contract import Gap, MalformedError, path_gap
 from collectors.reading.errors import AbsentError, ReadError
+from collectors.reading.nss_files import entry, number
 
 if TYPE_CHECKING:
     from collectors.reading.host import Host
@@ -59,15 +61,13 @@ def parse_names(data: bytes) -> dict[int, str]:
     The tables of users and groups say which lines are malformed; here only ids count.
     """
     names: dict[int, str] = {}
-    for line in data.decode("utf-8", "backslashreplace").split("\n"):
-        fields = line.split(":")
-        if len(fields) > 2 and _is_id(fields[2]) and not line.startswith(("+", "-", "#")):  # noqa: PLR2004  name, password, id
-            names.setdefault(int(fields[2]), fields[0])
+    for each in data.decode("utf-8", "backslashreplace").split("\n"):
+        line = entry(each)
+        fields = line.split(":", 3)
+        if len(fields) > 2 and not line.startswith(("+", "-", "#")):  # noqa: PLR2004  name, password, id
+            with suppress(MalformedError):
+                names.setdefault(number(fields[2], "id"), fields[0])
     return names
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 10  # noqa: PLR2004  digits of 2^32
 
 
 def directory_sources(host: Host) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.access import groups, password_status, users
-from collectors.access.password_status import PasswordStatus, classify, parse_shadow
+from collectors.access import groups, password_status, ssh_authorized_keys, users
+from collectors.access.password_field import classify
+from collectors.access.password_status import PasswordStatus, parse_shadow
 from collectors.access.users import User, parse_user
 from collectors.contract import DAY_S, Gap, MalformedError, Table, utc
 from collectors.reading.host import Host
+from collectors.reading.nss_files import entry, listed
 
 Tree = Callable[[dict[str, str]], Host]
 
@@ -60,6 +62,59 @@ def test_a_comment_is_passed_over_and_one_in_the_shape_of_an_account_is_a_row(tr
     assert gaps == []
 
 
+def test_what_is_not_utf8_in_a_comment_field_costs_no_account_and_is_no_gap(tree: Tree) -> None:
+    """chfn(1) lets any user write such a byte into his own line."""
+    rows, gaps = read(users.TABLE, tree({"/etc/passwd": "eve:x:4001:4001:,\udcff,,:/home/eve:/bin/bash\n"}))
+    assert [(row.name, row.uid, row.gecos_present) for row in rows if isinstance(row, User)] == [("eve", 4001, True)]
+    assert gaps == []
+
+
+def test_what_is_not_utf8_in_a_row_is_shown_escaped_beside_a_gap(tree: Tree) -> None:
+    host = tree(
+        {
+            "/etc/passwd": "caf\udce9:x:7:50::/home/caf\udce9:/bin/sh\n",
+            "/etc/shadow": "caf\udce9:!:1::::::\n",
+            "/etc/group": "staff:x:50:b\udcff,ann\n",
+        }
+    )
+    (user,), (gap,) = read(users.TABLE, host)
+    assert isinstance(user, User)
+    assert (user.name, user.home) == ("caf\\xe9", "/home/caf\\xe9")
+    assert gap == Gap(
+        "/etc/passwd", "malformed", "expected UTF-8 in name, home, found other bytes, shown escaped", line=1
+    )
+    (status,), gaps = read(password_status.TABLE, host)
+    assert isinstance(status, PasswordStatus)
+    assert (status.user, status.state, [each.line for each in gaps]) == ("caf\\xe9", "locked", [1])
+    (group,), gaps = read(groups.TABLE, host)
+    assert isinstance(group, groups.Group)
+    assert (group.members, group.primary_members) == (("ann", "b\\xff"), ("caf\\xe9",))
+    assert [(each.source, each.line) for each in gaps] == [("/etc/group", 1)]
+
+
+def test_the_keys_of_an_account_with_an_odd_line_are_listed(tree: Tree) -> None:
+    """Neither a byte that is no UTF-8 nor a blank before a name takes an account out of sshd's sight, so not of ours."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43 + "\n"
+    host = tree(
+        {
+            "/etc/passwd": "eve:x:1:1:,\udcff,:/home/eve:/bin/sh\n bob:x:2:2::/home/caf\udce9:\n",
+            "/etc/group": "wheel:x:10:alice, bob\n",
+            "/etc/ssh/sshd_config": "Match Group wheel\n AuthorizedKeysFile .ssh/wheel\n",
+            "/home/eve/.ssh/authorized_keys": key,
+            "/home/caf\udce9/.ssh/wheel": key,
+        }
+    )
+    rows, _ = read(ssh_authorized_keys.TABLE, host)
+    assert {(row.user, row.path) for row in rows if isinstance(row, ssh_authorized_keys.SshAuthorizedKey)} == {
+        ("eve", "/home/eve/.ssh/authorized_keys"),
+        ("bob", "/home/caf\\xe9/.ssh/wheel"),
+    }
+
+
+def test_a_comment_behind_blanks_is_passed_over_too(tree: Tree) -> None:
+    assert read(users.TABLE, tree({"/etc/passwd": " \t# who may log in: see the wiki\n"})) == ([], [])
+
+
 @pytest.mark.parametrize(("table", "path"), [(groups.TABLE, "/etc/group"), (password_status.TABLE, "/etc/shadow")])
 def test_comments_of_the_other_files_are_passed_over_too(tree: Tree, table: Table, path: str) -> None:
     _, gaps = read(table, tree({"/etc/passwd": ROOT, path: "# a comment: of ours\n"}))
@@ -100,11 +155,11 @@ def test_any_text_is_an_account_or_malformed(text: str) -> None:
         row = parse_user(text, 1)
     except MalformedError:
         return
-    assert row.name == text.split(":", maxsplit=1)[0]
+    assert row.name == entry(text).split(":", maxsplit=1)[0]
 
 
-@pytest.mark.parametrize("digits", ["\u0661", "²", "+1", " 1", "1_0", "0x1", "", "-1"])
-def test_digits_that_int_takes_and_passwd_does_not_are_malformed(digits: str) -> None:
+@pytest.mark.parametrize("digits", ["\u0661", "²", "1_0", "0x1", "", "-1", "1 ", "+", "9" * 5000])
+def test_digits_that_int_takes_and_the_c_library_does_not_are_malformed(digits: str) -> None:
     with pytest.raises(MalformedError):
         parse_user(f"a:x:{digits}:1::/:", 1)
 
@@ -162,6 +217,9 @@ STATES = [
     (YESCRYPT, "set", "yescrypt", None),
     ("$1$salt$" + "d" * 22, "set", "md5crypt", None),
     ("abJnggxhB/yWI", "set", "descrypt", None),
+    ("abJnggxhB/yWI,M.z8", "set", "descrypt", None),
+    ("abJnggxhB/yWI ", "set", "descrypt", None),
+    ("!abJnggxhB/yWI,M.z8", "locked_with_hash", "descrypt", None),
     ("_J9..rasmBYk8r9AiWNc", "set", "bsdicrypt", None),
     ("$9$unknown$thing", "invalid", None, None),
     ("$6$", "invalid", None, None),
@@ -186,7 +244,7 @@ def test_any_shadow_line_is_a_row_or_malformed(text: str) -> None:
         row = parse_shadow(text, 1)
     except MalformedError:
         return
-    assert row.user == text.split(":", maxsplit=1)[0]
+    assert row.user == entry(text).split(":", maxsplit=1)[0]
 
 
 def test_zero_days_since_the_last_change_means_change_at_next_login() -> None:
@@ -209,13 +267,48 @@ def test_an_account_without_a_shadow_line_is_a_row_that_says_so(tree: Tree) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("passwd", "shadow", "state"),
+    [
+        ("", "!", "empty"),
+        ("abJnggxhB/yWI", "!", "set"),
+        ("", SHA512, "empty"),
+        ("*", SHA512, "set"),
+        (SHA512, "", "empty"),
+        ("!", "*", "disabled"),
+    ],
+)
+def test_of_a_password_in_passwd_and_one_in_shadow_the_row_has_what_lets_more_in(
+    tree: Tree, passwd: str, shadow: str, state: str
+) -> None:
+    files = {"/etc/passwd": f"dora:{passwd}:3:3::/:/bin/sh\n", "/etc/shadow": f"dora:{shadow}:1::::::\n"}
+    (row,), gaps = read(password_status.TABLE, tree(files))
+    assert isinstance(row, PasswordStatus)
+    assert (row.state, row.line) == (state, 1)
+    assert [(gap.source, gap.reason, gap.line) for gap in gaps] == [("/etc/passwd", "malformed", 1)]
+
+
+@pytest.mark.parametrize("field", ["x", "*NP*", "##dora"])
+def test_a_field_that_sends_to_shadow_leaves_the_state_to_shadow(tree: Tree, field: str) -> None:
+    host = tree({"/etc/passwd": f"dora:{field}:3:3::/:/bin/sh\n", "/etc/shadow": f"dora:{SHA512}:1::::::\n"})
+    (row,), gaps = read(password_status.TABLE, host)
+    assert isinstance(row, PasswordStatus)
+    assert (row.state, gaps) == ("set", [])
+
+
+def test_a_password_in_passwd_alone_is_the_state_of_its_account(tree: Tree) -> None:
+    (row,), gaps = read(password_status.TABLE, tree({"/etc/passwd": "a::3:3::/:/bin/sh\n", "/etc/shadow": ""}))
+    assert isinstance(row, PasswordStatus)
+    assert (row.state, row.line, gaps) == ("empty", 0, [])
+
+
 def test_an_unreadable_shadow_says_nothing_about_who_lacks_a_line(tree: Tree) -> None:
     rows, gaps = read(password_status.TABLE, tree({"/etc/passwd": ROOT}))
     assert rows == []
     assert [(gap.source, gap.reason) for gap in gaps] == [("/etc/shadow", "absent")]
 
 
-@pytest.mark.parametrize("line", ["ghost:*", "ghost\0:*:1::::::", "\udcff:*:1::::::", "x" * 70_000])
+@pytest.mark.parametrize("line", ["ghost:*", "ghost\0:*:1::::::", "x" * 70_000])
 def test_an_account_whose_line_may_be_the_malformed_one_is_not_said_to_have_none(tree: Tree, line: str) -> None:
     host = tree({"/etc/passwd": "ghost:x:9:9::/:/bin/sh\n", "/etc/shadow": f"{line}\n"})
     rows, gaps = read(password_status.TABLE, host)
@@ -293,6 +386,19 @@ def as_american(day: str) -> str:
 
 
 @pytest.mark.needs_root
+@pytest.mark.needs_program("unix_chkpwd", "unshare")
+@pytest.mark.parametrize(
+    ("passwd", "shadow"),
+    [("x", "abNANd1rDfiNc,M.z8"), ("x", "abNANd1rDfiNc "), ("abNANd1rDfiNc", "!"), ("##ann", "abNANd1rDfiNc")],
+)
+def test_whom_pam_unix_lets_in_is_not_locked(tmp_path: Path, tree: Tree, passwd: str, shadow: str) -> None:
+    files = (f"ann:{passwd}:2000:2000::/:/bin/sh\n", f"ann:{shadow}:19000:0:99999:7:::\n")
+    beside(tmp_path, *files, "sh", "-c", r"printf 'secret\0' | unix_chkpwd ann nullok")  # raises if it does not
+    rows, _ = read(password_status.TABLE, tree({"/etc/passwd": files[0], "/etc/shadow": files[1]}))
+    assert [row.state for row in rows if isinstance(row, PasswordStatus)] == ["set"]
+
+
+@pytest.mark.needs_root
 @pytest.mark.needs_program("chage", "unshare")
 def test_ages_are_those_of_chage(tmp_path: Path, tree: Tree) -> None:
     passwd = "ann:x:2000:2000::/:/bin/sh\nbob:x:2001:2001::/:/bin/sh\n"
@@ -324,4 +430,4 @@ def test_accounts_and_groups_of_this_host_are_those_of_getent() -> None:
     rows, _ = read(groups.TABLE, host)
     members = {row.name: (row.gid, row.members) for row in rows if isinstance(row, groups.Group)}
     fields = [line.split(":") for line in told.splitlines()]
-    assert members == {each[0]: (int(each[2]), groups.names(each[3])) for each in fields}
+    assert members == {each[0]: (int(each[2]), listed(each[3])) for each in fields}

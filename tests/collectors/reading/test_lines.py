@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collectors.contract import Gap, MalformedError, Row, means
 from collectors.reading.host import Host
-from collectors.reading.lines import LONGEST_LINE, each_line
+from collectors.reading.lines import LONGEST_LINE, each_line, in_text
 from tests.collectors.reading.planting import Plant
 
 
@@ -57,17 +57,29 @@ def test_an_empty_file_has_no_lines_and_no_gaps(host: Host, plant: Plant) -> Non
 @pytest.mark.parametrize(
     ("raw", "detail"),
     [
-        (b"a\xffcanary", "expected UTF-8, found another byte at column 2"),
         (b"can\0ary", "expected a line without NUL, found one"),
         (b"x" * (LONGEST_LINE + 1), f"expected a line of at most {LONGEST_LINE} bytes, found {LONGEST_LINE + 1}"),
     ],
-    ids=["not UTF-8", "NUL", "too long"],
+    ids=["NUL", "too long"],
 )
 def test_a_line_that_is_no_text_is_a_gap_and_the_next_is_read(
     host: Host, plant: Plant, raw: bytes, detail: str
 ) -> None:
     plant("/file", raw + b"\nb\n")
     assert read(host) == [Gap("/file", "malformed", detail, line=1), Line(text="b", line=2)]
+
+
+def test_a_line_that_is_not_utf8_is_a_row_and_to_be_told_it_is_escaped(host: Host, plant: Plant) -> None:
+    plant("/file", b"a\xffb\n")
+    (row,) = read(host)
+    assert row == Line(text="a\udcffb", line=1)
+    gap = Gap("/file", "malformed", "expected UTF-8 in text, found other bytes, shown escaped", line=1)
+    assert list(in_text(row, "/file", 1)) == [Line(text="a\\xffb", line=1), gap]
+
+
+def test_a_row_of_utf8_is_told_as_it_is() -> None:
+    row = Line(text="caf\u00e9", line=1)
+    assert list(in_text(row, "/file", 1)) == [row]
 
 
 def test_a_line_of_the_longest_length_is_read(host: Host, plant: Plant) -> None:

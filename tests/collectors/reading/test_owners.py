@@ -21,6 +21,10 @@ def test_a_line_without_a_number_names_nobody(line: bytes) -> None:
     assert parse_names(line + b"\n") == {}
 
 
+def test_a_line_behind_blanks_names_its_number() -> None:
+    assert parse_names(b" toor:x: 0:0::/:\n # old:x:1:\n") == {0: "toor"}
+
+
 @given(st.binary())
 def test_any_bytes_are_read(data: bytes) -> None:
     assert all(number >= 0 for number in parse_names(data))
