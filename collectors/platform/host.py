@@ -107,7 +107,8 @@ def collect(host: Host) -> Iterator[Machine | Gap]:
     """Yield the one row, then why it lacks what it lacks."""
     reader = _Reader(host)
     told = reader.attempt(lambda: read_os_release(host), required=True)
-    release = told or {}
+    release, gaps = told or ({}, [])
+    reader.gaps.extend(gaps)
     kernels = _kernels(reader)
     vendor, model = (reader.text(f"{DMI}/{each}") for each in ("sys_vendor", "product_name"))
     yield Machine(

@@ -109,10 +109,11 @@ def bundled(os_id: str, version: str) -> tuple[Dates, str] | None:
 def collect(host: Host) -> Iterator[Support | Gap]:
     """Yield the one row; a release nobody has dates for is a gap, never "supported"."""
     try:
-        release = read_os_release(host)
+        release, gaps = read_os_release(host)
     except ReadError as error:  # nothing is wrong with the dates: what they are of is not known
         yield error.gap()
         return
+    yield from gaps
     os_id, version = release.get("ID", "linux"), release.get("VERSION_ID", "")
     if not version:
         yield Gap(

@@ -53,9 +53,10 @@ def collect(host: Host) -> Iterator[Package | Gap]:
 
 def _distribution(host: Host) -> tuple[Distribution, list[Gap]]:
     try:
-        return distribution(read_os_release(host)), []
+        variables, gaps = read_os_release(host)
     except ReadError as error:
         return distribution({}), [error.gap()]
+    return distribution(variables), gaps
 
 
 def limited(found: Iterable[Package | Gap], database: str) -> Iterator[Package | Gap]:

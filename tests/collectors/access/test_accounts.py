@@ -93,7 +93,7 @@ def test_what_is_not_utf8_in_a_row_is_shown_escaped_beside_a_gap(tree: Tree) -> 
 
 
 def test_the_keys_of_an_account_with_an_odd_line_are_listed(tree: Tree) -> None:
-    """Neither a byte that is no UTF-8 nor a blank before a name takes an account out of sshd's sight, so not of ours."""
+    """Neither a byte that is no UTF-8 nor a blank before a name hides an account from sshd, nor from us."""
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43 + "\n"
     host = tree(
         {
