@@ -69,7 +69,8 @@ class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that should have been read and was not, and why.
 
     `source` is a path or a command as shown to people; `detail` says what was expected and what was found,
-    and never holds text of the file itself. `count` is how many alike were folded into this one.
+    and never holds text of the file itself, except the name of a package. `count` is how many alike were folded
+    into this one.
     """
 
     source: str

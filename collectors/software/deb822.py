@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 NEWLINE = ord("\n")
+BLANKS = " \t\r\v\f"
+"""What dpkg takes from both ends of a value, but for newlines; lib/dpkg/parse.c."""
 
 
 class StanzaError(ValueError):
-    """A stanza that is not in its form. The message never quotes it."""
+    """A stanza that is not in its form. The message never quotes it, but for the name of its package."""
 
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(f"expected {expected}, found {found}")
@@ -66,5 +68,5 @@ def fields(text: str, wanted: frozenset[str]) -> dict[str, str]:
             raise StanzaError("a field name and a colon", "a line without a colon")
         key = name.rstrip(" \t").lower()
         if key in wanted and key not in found:
-            found[key] = value.strip(" \t")
+            found[key] = value.strip(BLANKS)
     return found

@@ -62,6 +62,7 @@ FIELDS = frozenset(
     )
 )
 NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
+LONGEST_NAME = 100  # of one that an error names
 ARCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 # dpkg only warns about an odd character in an installed version; a space or slash would make it another's.
 VERSION = re.compile(r"[!-.0-~]+")
@@ -90,6 +91,7 @@ class Entry(NamedTuple):
 def parse_stanza(text: str) -> Entry:
     """Return what a stanza says; only a package that is not installed may be without a version (then empty).
 
+    dpkg also lists a half-installed one without: that is an error, which names it, since a row has a version.
     Of a field given twice the first counts. Without a Status field, as in distroless images, the three parts
     of the status are None.
     Raises: StanzaError where a field that is read is not in its form, or the stanza is cut or holds a NUL.
@@ -108,7 +110,7 @@ def _careful(said: dict[str, str]) -> Entry:
     name = _matching(NAME, said.get("package", "").lower(), "a package name in the field Package")
     version = said.get("version", "")
     if version or state != "not-installed":
-        _matching(VERSION, version, "a version in the field Version")
+        _matching(VERSION, version, f"a version in the field Version of {name[:LONGEST_NAME]}")
     source = _optional(SOURCE, said.get("source"), "a name and perhaps a version in the field Source")
     size = _optional(SIZE, said.get("installed-size"), "a number in the field Installed-Size")
     arch = _optional(ARCH, said.get("architecture"), "an architecture in the field Architecture")
@@ -131,7 +133,7 @@ def _careful(said: dict[str, str]) -> Entry:
 def _status(text: str | None) -> tuple[Wanted | None, Flag | None, State | None]:
     if text is None:
         return None, None, None
-    words = text.split()
+    words = text.lower().split()  # dpkg takes either case; f_status in lib/dpkg/fields.c
     try:
         wanted, flag, state = words
         return WANTED[wanted], FLAGS[flag], STATES[state]

@@ -119,6 +119,15 @@ def test_a_damaged_stanza_is_a_gap_with_its_line_and_the_others_are_rows(host: H
 
 
 @pytest.mark.needs_program("dpkg-query")
+def test_mixed_case_and_carriage_returns_are_read_as_dpkg_query_reads_them(
+    host: Host, plant: Plant, tmp_path: Path
+) -> None:
+    plant(STATUS, stanza("a", state="Install OK Installed") + stanza("b", "2\r", "hold reinstreq Half-Configured\r"))
+    plant("/var/lib/dpkg/info/format", "1\n")
+    assert told_by_us(host) == told_by_dpkg(tmp_path)
+
+
+@pytest.mark.needs_program("dpkg-query")
 def test_the_journal_of_updates_counts_for_more_than_status(host: Host, plant: Plant, tmp_path: Path) -> None:
     same = {"Multi_Arch": "same"}
     plant(

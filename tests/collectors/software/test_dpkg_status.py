@@ -114,9 +114,9 @@ def outcome(parse: object, text: str) -> Entry | str:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (("Version: 2.36-9+deb12u4\n", ""), "expected a version in the field Version, found none"),
-        (("Version: 2.36", "Version: 2 36"), "expected a version in the field Version, found another form"),
-        (("Version: 2.36", "Version: 2/36"), "expected a version in the field Version, found another form"),
+        (("Version: 2.36-9+deb12u4\n", ""), "expected a version in the field Version of libc6, found none"),
+        (("Version: 2.36", "Version: 2 36"), "expected a version in the field Version of libc6, found another form"),
+        (("Version: 2.36", "Version: 2/36"), "expected a version in the field Version of libc6, found another form"),
         (("Package: libc6\n", ""), "expected a package name in the field Package, found none"),
         (("libc6\n", "../libc6\n"), "expected a package name in the field Package, found another form"),
         (("hold ok", "hold"), "expected three known words in the field Status, found others"),
@@ -147,8 +147,21 @@ def test_a_version_that_goes_on_in_the_next_line_is_not_taken_for_whole_by_the_q
 def test_only_a_package_that_is_not_installed_may_lack_a_version() -> None:
     entry = parse_stanza("Package: gone\nStatus: purge ok not-installed\n")
     assert (entry.name, entry.state, entry.version) == ("gone", "not-installed", "")
-    with pytest.raises(StanzaError):
-        parse_stanza("Package: gone\nStatus: install ok half-installed\n")
+    with pytest.raises(StanzaError, match="a version in the field Version of half, found none"):
+        parse_stanza("Package: half\nStatus: install reinstreq half-installed\n")
+
+
+def test_an_error_names_no_more_of_a_package_than_a_hundred_letters() -> None:
+    with pytest.raises(StanzaError, match=r"of a{100}, found none"):
+        parse_stanza(f"Package: {'a' * 1000}\nStatus: install ok installed\n")
+
+
+def test_the_words_of_a_status_may_be_in_either_case_as_for_dpkg() -> None:
+    assert parse_stanza(WHOLE.replace("hold ok", "Hold OK")) == LIBC
+
+
+def test_a_carriage_return_behind_a_value_is_no_part_of_it_as_for_dpkg() -> None:
+    assert parse_stanza(WHOLE.replace("\n", "\r\n").replace("\r\n\r\n", "\n\n")) == LIBC
 
 
 def test_names_are_lowered_as_dpkg_does() -> None:
