@@ -125,8 +125,8 @@ TABLE = Table(
     interval_s=6 * HOUR_S,
     min_distance_s=60,
     sweep=INTEREST,
-    care="""Every local file system is swept once, with no list of folders; a file under a mount point that another
-mount covers cannot be seen. `expected` is known for the files of rpm packages, and on hosts of dpkg, which keeps no
-modes of what it unpacks, for what dpkg-statoverride registers; it says nothing of the content. SGID folders are no
-privileged files and do not stand here.""",
+    care="""Every local file system is swept once, with no list of folders; of several mounts that show a file, one
+where its bits count names it. What every mount of its file system covers cannot be seen. `expected` is known for the
+files of rpm packages, and on hosts of dpkg, which keeps no modes of what it unpacks, for what dpkg-statoverride
+registers; it says nothing of the content. SGID folders are no privileged files and do not stand here.""",
 )

@@ -1,14 +1,15 @@
-"""Which mounts the sweep walks: every local file system once, and nothing that another machine answers for."""
+"""Which mounts the sweep walks: all local files once, and nothing that another machine answers for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from collectors.contract import Gap, path_gap
 from collectors.reading.mounts import Mount
+from collectors.reading.sweep_views import unshown
 
 ROOT = 0
 """Stands for the root's mount, which a chroot hides from mountinfo. No mount has the id 0 there."""
@@ -54,10 +55,10 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(mounts: Sequence[Mount]) -> Plan:
     """Return the plan for a host with these mounts; without any, one walk from the root.
 
-    A bind mount is walked where the file system it shows is walked, so not again. The kernel's own file
-    systems hold no files. Network, FUSE and autofs mounts are gaps; so are the roots of containers, whose
-    layers are folders of the host and are swept as such. The root itself is walked whatever it is: all else
-    is read from it too. What a mount hides below its target cannot be seen.
+    A bind mount is walked where it shows what no other mount does: what is covered there, or ignores SUID there.
+    The kernel's own file systems hold no files. Network, FUSE and autofs mounts are gaps; so are the roots of
+    containers, whose layers are folders of the host and are swept as such. The root itself is walked whatever it
+    is: all else is read from it too. What is covered in every mount of its file system cannot be seen.
     """
     standing = tuple(_standing(mounts))
     points = Points()
@@ -72,7 +73,7 @@ def plan(mounts: Sequence[Mount]) -> Plan:
         for mount in standing
         if mount.is_refused and mount.target != "/"
     ]
-    starts = [_start(mount) for mount in _each_once(chosen, standing) if mount.target != "/"]
+    starts = [_start(mount, path) for mount, path in unshown(chosen, standing) if mount.target != "/"]
     return Plan((Start("/"), *starts), points, tuple(gaps))
 
 
@@ -94,9 +95,9 @@ class MountMap:
         return None if mount is None else "nosuid" in mount.options
 
 
-def _start(mount: Mount) -> Start:
+def _start(mount: Mount, path: str) -> Start:
     # The files of a btrfs subvolume have a device of their own, which mountinfo does not know.
-    return Start(mount.target, None if mount.fstype == "btrfs" else mount.device)
+    return Start(path, None if mount.fstype == "btrfs" else mount.device)
 
 
 def _standing(mounts: Sequence[Mount]) -> Iterator[Mount]:
@@ -136,28 +137,6 @@ def _containers_gap(roots: list[Mount]) -> Gap:
     folder = os.path.commonpath([os.path.dirname(mount.target) for mount in roots])
     detail = "roots of containers are not entered; their layers are swept where they lie"
     return path_gap(folder, "not_entered", detail, count=len(roots))
-
-
-def _each_once(chosen: list[Mount], standing: Iterable[Mount]) -> Iterator[Mount]:
-    """Yield the mounts that no other one shows as a part of itself; of equal ones, the first."""
-    targets = {mount.target: mount for mount in standing}
-    for index, mount in enumerate(chosen):
-        others = [(at, other) for at, other in enumerate(chosen) if other.device == mount.device and at != index]
-        if not any(_shows(other, mount, targets, earlier=at < index) for at, other in others):
-            yield mount
-
-
-def _shows(other: Mount, mount: Mount, targets: dict[str, Mount], *, earlier: bool) -> bool:
-    """Return whether all of `mount` is seen in `other` as well, and not covered there by a third one."""
-    if mount.root == other.root:
-        return earlier
-    prefix = other.root.rstrip("/") + "/"
-    if not mount.root.startswith(prefix):
-        return False
-    place = os.path.join(other.target, mount.root.removeprefix(prefix))
-    while place not in targets:
-        place = os.path.dirname(place)
-    return targets[place] is other
 
 
 def _names(path: str) -> list[str]:
