@@ -7,6 +7,7 @@ from typing import Annotated
 
 from collectors.contract import HOUR_S, Gap, MalformedError, Row, Table, means, path_gap, shown
 from collectors.filesystem.capability import parse_capability
+from collectors.filesystem.crowds import gap_of
 from collectors.reading.host import Host
 from collectors.reading.owners import Owners, read_owners
 from collectors.reading.ownership import READS, Ownership, owners_of
@@ -43,7 +44,7 @@ def collect(host: Host) -> Iterator[CapableFile | Gap]:
         if isinstance(item, Finding):
             found.append(item)
         elif isinstance(item, Crowd):
-            yield path_gap(item.folder, "truncated", "too many to be listed one by one", count=item.count)
+            yield gap_of(item)
         else:
             yield item
     packages = owners_of(host, [each.path for each in found])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from collectors.contract import HOUR_S, Gap, Row, Table, means, shown
+from collectors.filesystem.crowds import one_a_folder
 from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
 from collectors.reading.owners import NSSWITCH, directory_sources
@@ -21,7 +22,7 @@ class OwnerlessFile(Row):
         str,
         means(
             "file, folder, link, fifo, socket, char_device, block_device;"
-            " `entries` sums up a folder with more than 200 of them"
+            " `entries` sums up those of whoever has more than 200 of them in one folder"
         ),
     ]
     uid: Annotated[int | None, means("uid of the owner, which may have a name; absent if there are several")]
@@ -35,7 +36,7 @@ INTEREST = Interest("ownerless_files", ownerless=True, crowd=200)
 def collect(host: Host) -> Iterator[OwnerlessFile | Gap]:
     """Yield what nobody owns; where a directory server knows more owners than the files, a gap says so."""
     rows = 0
-    for item in host.found(INTEREST):
+    for item in one_a_folder(host.found(INTEREST)):
         if isinstance(item, Gap):
             yield item
             continue

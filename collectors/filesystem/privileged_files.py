@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from collectors.contract import HOUR_S, Gap, Row, Table, means, path_gap, shown
+from collectors.contract import HOUR_S, Gap, Row, Table, means, shown
+from collectors.filesystem.crowds import gap_of
 from collectors.reading.digest import sha256_of
 from collectors.reading.errors import ReadError
 from collectors.reading.facts import Facts
@@ -52,7 +53,7 @@ def collect(host: Host) -> Iterator[PrivilegedFile | Gap]:
         if isinstance(item, Finding):
             found.append(item)
         elif isinstance(item, Crowd):
-            yield path_gap(item.folder, "truncated", "too many to be listed one by one", count=item.count)
+            yield gap_of(item)
         else:
             yield item
     packages = owners_of(host, [each.path for each in found])

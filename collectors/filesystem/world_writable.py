@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from collectors.contract import HOUR_S, Gap, Row, Table, means, shown
+from collectors.filesystem.crowds import one_a_folder
 from collectors.reading.host import Host
 from collectors.reading.owners import Owners, read_owners
 from collectors.reading.sweep import Crowd, Finding, Interest
@@ -21,7 +22,9 @@ class WritableEntry(Row):
 
     path: Annotated[str, means("path of the entry; of the folder they are in, if kind is `entries`")]
     path_b64: Annotated[str | None, means("the path's bytes in base64, if it is not UTF-8")]
-    kind: Annotated[Kind, means("what it is; `entries` sums up a folder with more than 200 of them")]
+    kind: Annotated[
+        Kind, means("what it is; `entries` sums up those of whoever has more than 200 of them in one folder")
+    ]
     mode: Annotated[str | None, means("permission bits, octal; absent if kind is `entries`")]
     owner: Annotated[
         str | None,
@@ -46,7 +49,7 @@ INTEREST = Interest(
 def collect(host: Host) -> Iterator[WritableEntry | Gap]:
     """Yield what others may write to."""
     names = read_owners(host)
-    for item in host.found(INTEREST):
+    for item in one_a_folder(host.found(INTEREST)):
         if isinstance(item, Finding):
             yield _single(item, names)
         elif isinstance(item, Crowd):

@@ -11,6 +11,7 @@ import msgspec
 from collectors.contract import Gap, Reason, path_gap
 from collectors.reading.facts import Facts
 from collectors.reading.sweep_question import Budget
+from collectors.reading.sweep_shown import ROOT, Owned
 
 MISSED_ONE_BY_ONE = 10_000
 _MISSED_BYTES = 8 << 20
@@ -26,13 +27,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Crowd(msgspec.Struct, frozen=True):
-    """More entries in one folder than the interest wants to see one by one."""
+    """More entries of one owner in one folder than the interest wants to see one by one."""
 
     folder: str
     count: int
     uid: int | None
-    """The owner of them all; None if they have more than one."""
+    """The owner of them all; None if there were too many owners to be told apart."""
     gid: int | None
+    """The group of them all; None if they have more than one."""
 
 
 class _Sight(msgspec.Struct, frozen=True, array_like=True, tag="s"):
@@ -63,9 +65,24 @@ _decode_missed = msgspec.msgpack.Decoder(_Missed).decode
 class _Kept(msgspec.Struct):
     """What was found for one interest: encoded, a quarter of what the objects would take."""
 
-    records: list[bytes] = []
+    roots: list[bytes] = []
+    others: list[bytes] = []
     size: int = 0
+    others_size: int = 0
     left_out: int = 0
+
+    def keep(self, record: bytes, count: int, budget: Budget, *, root: bool) -> None:
+        """Keep a finding, or count it; what is not root's leaves room for what is, however much users make."""
+        full = len(self.roots) + len(self.others) >= budget.findings or self.size + len(record) > budget.finding_bytes
+        if not root:
+            findings, size = len(self.others) + 1, self.others_size + len(record)
+            full = full or findings > _share(budget.findings) or size > _share(budget.finding_bytes)
+        if full:
+            self.left_out += count
+            return
+        (self.roots if root else self.others).append(record)
+        self.size += len(record)
+        self.others_size += 0 if root else len(record)
 
 
 class Harvest(msgspec.Struct):
@@ -86,20 +103,13 @@ class Harvest(msgspec.Struct):
 
     def find(self, index: int, path: str, facts: Facts, capability: bytes | None, budget: Budget) -> None:
         """Keep a finding for the interest at a place, or count it if the budget is used up."""
-        self._keep(self.kept[index], _encode(_Sight(os.fsencode(path), facts, capability)), 1, budget)
+        record = _encode(_Sight(os.fsencode(path), facts, capability))
+        self.kept[index].keep(record, 1, budget, root=facts.uid == ROOT)
 
-    def crowd(self, index: int, folder: str, count: int, owners: set[tuple[int, int]], budget: Budget) -> None:
-        """Keep the summary of a folder with too many findings."""
-        uid, gid = next(iter(owners)) if len(owners) == 1 else (None, None)
-        self._keep(self.kept[index], _encode(_Many(os.fsencode(folder), count, uid, gid)), count, budget)
-
-    @staticmethod
-    def _keep(kept: _Kept, record: bytes, count: int, budget: Budget) -> None:
-        if len(kept.records) >= budget.findings or kept.size + len(record) > budget.finding_bytes:
-            kept.left_out += count
-            return
-        kept.records.append(record)
-        kept.size += len(record)
+    def crowd(self, index: int, folder: str, owned: Owned, budget: Budget) -> None:
+        """Keep the number of what one owner has too much of in a folder."""
+        record = _encode(_Many(os.fsencode(folder), owned.count, owned.uid, owned.gid))
+        self.kept[index].keep(record, owned.count, budget, root=owned.uid == ROOT)
 
     def miss(self, path: str, reason: Reason, detail: str, count: int = 1) -> None:
         """Note what could not be seen at or below a path."""
@@ -113,8 +123,10 @@ class Harvest(msgspec.Struct):
     def join(self, other: Harvest, budget: Budget) -> None:
         """Take over what another process of the same walk brought home."""
         for mine, theirs in zip(self.kept, other.kept, strict=True):
-            for record in theirs.records:
-                self._keep(mine, record, _count(record), budget)
+            for record in theirs.roots:
+                mine.keep(record, _count(record), budget, root=True)
+            for record in theirs.others:
+                mine.keep(record, _count(record), budget, root=False)
             mine.left_out += theirs.left_out
         for raw in other.missed:
             each = _decode_missed(raw)
@@ -124,9 +136,12 @@ class Harvest(msgspec.Struct):
         self.folders += other.folders
 
     def found(self, index: int) -> Iterator[Finding | Crowd | Gap]:
-        """Yield what was found for the interest at a place, in a fixed order, and then what was missed."""
+        """Yield what was found for the interest at a place, root's first, and then what was missed.
+
+        The order is fixed. A table that takes only so many rows takes root's.
+        """
         kept = self.kept[index]
-        for each in map(_decode_found, sorted(kept.records)):
+        for each in map(_decode_found, (*sorted(kept.roots), *sorted(kept.others))):
             path = os.fsdecode(each.path)
             if isinstance(each, _Many):
                 yield Crowd(path, each.count, each.uid, each.gid)
@@ -143,6 +158,11 @@ class Harvest(msgspec.Struct):
         for reason, count in sorted(self.missed_more.items()):
             detail = f"{count} more beside the first {MISSED_ONE_BY_ONE}"
             yield Gap("/", msgspec.convert(reason, Reason), detail, count=count)
+
+
+def _share(whole: int) -> int:
+    """Return how much of a budget all users but root may use up."""
+    return whole * 3 // 4
 
 
 def _count(record: bytes) -> int:

@@ -8,25 +8,15 @@ import stat
 from collections.abc import Iterator
 
 from collectors.reading.errors import AbsentError, read_error
-from collectors.reading.facts import Facts, facts_of
+from collectors.reading.facts import facts_of
 from collectors.reading.sweep_folder import Folder
 from collectors.reading.sweep_harvest import Harvest
 from collectors.reading.sweep_question import Budget, Question
+from collectors.reading.sweep_shown import Shown
 
 _KIND, _FOLDER, _LINK, _FILE = 0o170000, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG
 _EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _NO_ATTRIBUTE = {errno.ENODATA, errno.ENOTSUP, errno.ENOENT}
-
-
-class _Shown:
-    """What one interest is shown in one folder."""
-
-    __slots__ = ("count", "owners", "some")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.some: list[tuple[str, Facts, bytes | None]] = []
-        self.owners: set[tuple[int, int]] = set()
 
 
 class Looker:
@@ -46,7 +36,7 @@ class Looker:
             question.suffixes,
         )
         """What the loop compares, as it takes it into its own variables once a folder."""
-        self._shown: dict[int, _Shown] = {}
+        self._shown: dict[int, Shown] = {}
         self._troubles: dict[int, int] = {}
         self._standing: Folder | None = None
 
@@ -104,12 +94,9 @@ class Looker:
         if self._question.capabilities and facts.kind == "file" and facts.mode & _EXECUTE:
             capability = self._capability(folder, name)
         for index in self._question.asking(name, facts, capable=capability is not None):
-            shown = self._shown.setdefault(index, _Shown())
-            shown.count += 1
-            if shown.count <= self._question.interests[index].crowd:
-                shown.some.append((name, facts, capability))
-            if len(shown.owners) < 2:  # noqa: PLR2004  one owner can be named, two are many
-                shown.owners.add((facts.uid, facts.gid))
+            if index not in self._shown:
+                self._shown[index] = Shown(self._question.interests[index].crowd)
+            self._shown[index].add(name, facts, capability)
 
     def _capability(self, folder: Folder, name: str) -> bytes | None:
         """Return a file's security.capability attribute, read beside the folder's descriptor."""
@@ -136,11 +123,12 @@ class Looker:
 
     def _keep(self, folder: Folder, only: str | None) -> None:
         """Bring home what was noted in a folder; `only` is the path of the one entry that was looked at."""
+        prefix = folder.path().rstrip("/") + "/"
         for index, shown in self._shown.items():
-            if shown.count > self._question.interests[index].crowd:
-                self.harvest.crowd(index, folder.path(), shown.count, shown.owners, self._budget)
-                continue
-            prefix = folder.path().rstrip("/") + "/"
-            for name, facts, capability in shown.some:
-                self.harvest.find(index, only or prefix + name, facts, capability, self._budget)
+            for owned in shown:
+                if owned.some is None:
+                    self.harvest.crowd(index, folder.path(), owned, self._budget)
+                    continue
+                for name, facts, capability in owned.some:
+                    self.harvest.find(index, only or prefix + name, facts, capability, self._budget)
         self._shown.clear()

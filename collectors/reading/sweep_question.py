@@ -28,7 +28,7 @@ class Interest(msgspec.Struct, frozen=True):
     kinds: frozenset[str] = frozenset()
     """Show only these kinds, in the words of `Facts.kind`; empty means any."""
     crowd: int = 1000
-    """More than this many in one folder are shown as one `Crowd`."""
+    """More than this many of one owner in one folder are shown as one `Crowd`."""
 
 
 class Budget(msgspec.Struct, frozen=True):

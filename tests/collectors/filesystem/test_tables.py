@@ -254,6 +254,35 @@ def test_a_folder_full_of_them_is_one_row_beside_its_own(root: Path, host: Host)
 
 
 @needs_root
+def test_what_several_owners_have_too_many_of_in_one_folder_is_one_row_without_owner(root: Path, host: Host) -> None:
+    for number in range(404):
+        write(root / f"spool/{number}", "", 0o666)
+        os.chown(root / f"spool/{number}", 1000 + number % 2, 0)
+    write(root / "spool/single", "", 0o666)
+    rows = writable(host)
+    assert set(rows) == {("/spool/single", "file"), ("/spool", "entries")}
+    entries = rows["/spool", "entries"]
+    assert (entries.count, entries.owner, entries.uid) == (404, None, None)
+
+
+@needs_root
+def test_a_crowd_of_one_user_hides_no_privileged_or_capable_file_of_root(root: Path, host: Host) -> None:
+    write(root / "tmp/rootshell", "shell", 0o4755)
+    write(root / "tmp/ping", "ping", 0o755)
+    os.setxattr(root / "tmp/ping", "security.capability", NET_RAW)
+    write(root / "tmp/0", "", 0o4755)
+    os.chown(root / "tmp/0", 1000, 1000)
+    os.setxattr(root / "tmp/0", "security.capability", NET_RAW)
+    (root / "tmp/0").chmod(0o4755)
+    for number in range(1, 1001):
+        os.link(root / "tmp/0", root / f"tmp/{number}")
+    for table, path in ((privileged_files.TABLE, "/tmp/rootshell"), (file_capabilities.TABLE, "/tmp/ping")):
+        rows, gaps = read(table, host)
+        assert [getattr(row, "path", "") for row in rows] == [path]
+        assert gaps == [Gap("/tmp", "truncated", "too many files of uid 1000 to be listed one by one", count=1001)]
+
+
+@needs_root
 def test_what_nobody_owns_stands_with_its_numbers(root: Path, host: Host) -> None:
     write(root / "a", "")
     write(root / "b", "")

@@ -172,11 +172,32 @@ def test_many_in_one_folder_become_one_crowd_with_their_count(tmp_path: Path) ->
 
 
 @pytest.mark.needs_root
-def test_a_crowd_of_several_owners_names_none(tmp_path: Path) -> None:
-    make(tmp_path, [("a", 0o666), ("b", 0o666)])
-    os.chown(tmp_path / "a", 1, 1)
-    harvest = swept(tmp_path, Interest("writable", mode_any=stat.S_IWOTH, crowd=1))
-    assert crowds(harvest) == [Crowd("/", 2, None, None)]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crowd_folds_its_own_owner_and_everybody_elses_are_listed_roots_first(tmp_path: Path, workers: int) -> None:
+    make(tmp_path, [(f"spool/{number}", 0o666) for number in range(30)])
+    make(tmp_path, [("spool/zz-of-root", 0o666), ("spool/of-another", 0o666)])
+    for number in range(30):
+        os.chown(tmp_path / f"spool/{number}", 1, 1)
+    os.chown(tmp_path / "spool/of-another", 2, 2)
+    harvest = swept(tmp_path, Interest("writable", mode_any=stat.S_IWOTH, crowd=29), workers=workers)
+    assert crowds(harvest) == [Crowd("/spool", 30, 1, 1)]
+    findings = [item.path for item in harvest.found(0) if isinstance(item, Finding)]
+    assert findings == ["/spool/zz-of-root", "/spool/of-another"]
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("budget", [Budget(findings=12), Budget(finding_bytes=1500)])
+def test_what_others_make_never_uses_up_the_room_for_what_root_owns(
+    tmp_path: Path, budget: Budget, workers: int
+) -> None:
+    make(tmp_path, [(f"{number}/file", 0o666) for number in range(100)] + [("root/a", 0o666), ("a/root/b", 0o666)])
+    for number in range(100):
+        os.chown(tmp_path / f"{number}/file", 1, 1)
+    harvest = swept(tmp_path, WRITABLE, budget=budget, workers=workers)
+    (gap,) = gaps(harvest)
+    assert {"/root/a", "/a/root/b"} < set(paths(harvest))
+    assert (gap.reason, gap.count) == ("truncated", 102 - len(paths(harvest)))
 
 
 @pytest.mark.parametrize(("depth", "beside", "workers"), [(3000, "", 1), (3000, "b", 1), (10_000, "b", 2)])
