@@ -79,7 +79,7 @@ class Host:
                 self.recording.readable(path, self.tree.real(fd))
             data, status, truncated = content_of(path, fd, limit)
             facts = self._facts(fd, status)
-        self._note(path, len(data))
+        self.note(path, len(data))
         return Content(path, data, facts, truncated)
 
     def look(self, path: str, *, follow: bool = False, untrusted: str | None = None) -> Facts:
@@ -126,7 +126,7 @@ class Host:
             output = run_program(command)
         else:
             raise AbsentError(command.source, "commands are run on a live host only")
-        self._note(command.source, len(output))
+        self.note(command.source, len(output))
         return output
 
     def mounts(self) -> tuple[Mount, ...]:
@@ -158,7 +158,7 @@ class Host:
         """
         path = clean(path)
         with copied(self.tree, path, side, limit) as (copy, size):
-            self._note(path, size)
+            self.note(path, size)
             yield copy
 
     def found(self, interest: Interest) -> Iterator[Finding | Crowd | Gap]:
@@ -195,7 +195,8 @@ class Host:
         facts = facts_of(status)
         return self.recording.facts(self.tree.real(fd), facts) if self.recording else facts
 
-    def _note(self, path: str, size: int) -> None:
+    def note(self, path: str, size: int) -> None:
+        """Count what was read for content, and remember it among what was opened."""
         self.cost.files += 1
         self.cost.bytes += size
         if len(self.opened) < _REMEMBERED:
