@@ -25,6 +25,7 @@ from evidence.pack_spool import Spool
 from evidence.pack_tar import MAX_MEMBERS, TarStream
 from evidence.pack_target import Target
 from evidence.pack_text import Summary, readme
+from evidence.predicates import MAX_TEXT
 
 FORMAT = 1
 
@@ -90,6 +91,8 @@ def export(
     Raises: EmptyPeriodError if the period holds no entry; PackError if something stands at the path or the disk
     refuses; DamageError or SignatureError if the store is not what it signed.
     """
+    if organisation is not None and len(organisation) > MAX_TEXT:
+        raise PackError("organisation", f"at most {MAX_TEXT} characters", "more")
     options = Options(since=since, until=until, organisation=organisation, with_script=with_script)
     if not isinstance(out, str):
         return _write(source, options, out.write, folder=None, compressed=True)

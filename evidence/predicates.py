@@ -16,6 +16,8 @@ from evidence.errors import FormatError
 
 MAX_PAYLOAD = 61_440
 MAX_SUBJECTS = 1000
+MAX_TEXT = 255
+"""Characters of a text that every reader of a pack keeps: a host's name, why there was no agent, an organisation."""
 SNAPSHOT = "urn:evidenced:snapshot:v1"
 EVENT = "urn:evidenced:event:v1"
 
@@ -65,7 +67,7 @@ class HostPart(msgspec.Struct, frozen=True, kw_only=True):
 
     labels: dict[str, str]
     machine: str | None
-    name: str
+    name: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
     observed: Literal["live", "image"]
 
 

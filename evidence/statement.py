@@ -15,6 +15,7 @@ from evidence.keys import PublicKey
 from evidence.predicates import (
     MAX_PAYLOAD,
     MAX_SUBJECTS,
+    MAX_TEXT,
     Agent,
     Clock,
     Cost,
@@ -138,6 +139,8 @@ def event(
 
     Raises: FormatError, LimitError.
     """
+    if absence is not None and len(absence.get("reason", "")) > MAX_TEXT:
+        raise LimitError("reason of an absence", f"at most {MAX_TEXT} characters", "more")
     body = {**fields, "kind": kind, "absence": None if absence is None else dict(absence)}
     predicate = EventPredicate(**_common(context), event=body)
     return _encode(Event(subject=_subjects({"event": digest(details)}), predicate=predicate))

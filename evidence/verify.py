@@ -32,7 +32,7 @@ def isolate() -> None:
 if __name__ == "__main__":
     isolate()
 
-import argparse, base64, contextlib, functools, hashlib, itertools, json, os, re, stat, types, zlib
+import argparse, base64, bisect, contextlib, functools, hashlib, io, itertools, json, os, re, stat, types, zlib
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -73,19 +73,16 @@ COLUMNS_MAX = REASONS_MAX = LOGS_MAX = 1_000
 NODES_MAX, MANIFEST_NODES_MAX, DEPTH_MAX, SAFE_INTEGER = 200_000, 500_000, 32, 2**53 - 1
 # What is kept in memory, by these estimates in bytes; a pack of more has to be exported in shorter periods.
 HELD_MAX = 64 * MIB
-PER_MEMBER, PER_NAME, PER_COLUMN, PER_ENTRY, PER_TABLE, PER_READING, PER_PRUNED = 600, 300, 400, 500, 1_500, 150, 120
+PER_MEMBER, PER_NAME, PER_COLUMN, PER_ENTRY, PER_TABLE, PER_READING, PER_PRUNED = 600, 260, 400, 500, 1_500, 150, 70
 TABLES_FROM = 100  # signatures of one key before tables of its multiples are worth their making
 OUTPUT_LINES_MAX, OUTPUT_COLUMNS_MAX, PROBLEMS_MAX = 200, 400, 1_000
-
 class TamperedError(Exception):
     """The pack is not what was signed: where, what was expected, what was found. Exit code 1."""
     def __init__(self, check: int, where: str, expected: str, found: object) -> None:
         super().__init__(f"{shown(where, 300)}: expected {shown(expected)}, found {shown(found)}")
         self.check = check
-
 class UnusableError(Exception):
     """There is nothing here that this script could judge. Exit code 2."""
-
 def need(holds: object, check: int, where: str, expected: str, found: object = "something else") -> None:
     """Raise TamperedError unless a rule holds."""
     if not holds:
@@ -95,7 +92,6 @@ def shown(text: object, limit: int = 120) -> str:
     """Return foreign text fit for any terminal: printable ASCII, the rest as escapes, cut at `limit`."""
     safe = re.sub(r"[^ -\[\]-~]", lambda odd: ascii(odd[0])[1:-1], str(text)[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
-
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.([0-9]{3}))?Z")
 DAY_MS, MILLISECOND, EPOCH = 86_400_000, dt.timedelta(milliseconds=1), dt.datetime(1970, 1, 1)  # noqa: DTZ001  all UTC
 @functools.lru_cache(maxsize=4096)
@@ -132,12 +128,12 @@ def json_integer(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,16}", text) or abs(int(text)) > SAFE_INTEGER:
         raise ValueError("a number that is no integer within 2^53-1")
     return int(text)
-
 JSON = json.JSONDecoder(parse_int=json_integer, parse_float=json_integer, parse_constant=json_integer)
 ONE_SPELLING = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True)
 def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
-    if len(raw) > nodes_max and nodes_max < raw.count(b",") + raw.count(b"[") + raw.count(b"{"):
+    wide = len(raw) > LINE_MAX and max(raw) > 0xC3  # noqa: PLR2004  one character behind U+00FF makes all of them wide
+    if wide or len(raw) > nodes_max < raw.count(b",") + raw.count(b"[") + raw.count(b"{"):
         raise UnusableError(f"expected a document of at most {nodes_max} values, found more than fit into memory")
     try:
         value = JSON.decode(raw.decode("utf-8"))
@@ -230,23 +226,23 @@ def document(raw: bytes, shape: Any, check: int, where: str, nodes_max: int = NO
     except ValueError as error:
         raise TamperedError(check, where, "restricted JSON", error) from None
     return value
-
-natural, positive = whole(0), whole(1)
-HEX64, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}")
+natural, positive, A_ROOT = whole(0), whole(1), re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+HEX64, HEX, SHORT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}"), re.compile(".{0,255}", re.DOTALL)
 FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9a-f]{16}-[1-9][0-9]{0,15}")
 A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
+PERIOD = {"since": A_TIME, "until": A_TIME}
 LOG_SHAPE = {"count": positive, "first": natural, "id": LOG_ID, "keyid": FINGERPRINT, "origin": str, "size": natural}
 MEMBERS_SHAPE = list_of({"name": str, "sha256": HEX64, "size": natural}, MEMBERS_MAX)
 MANIFEST_SHAPE = {
-    "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack",),
-    "hosts": list_of({"logs": list_of(LOG_ID, LOGS_MAX), "name": str}, LOGS_MAX), "logs": list_of(LOG_SHAPE, LOGS_MAX),
-    "members": MEMBERS_SHAPE, "organisation": maybe(str), "period": {"since": A_TIME, "until": A_TIME}}
+    "counts": {"blobs": natural, "entries": natural}, "format": (FORMAT,), "kind": ("pack",), "period": PERIOD,
+    "hosts": list_of({"logs": list_of(LOG_ID, LOGS_MAX), "name": SHORT}, LOGS_MAX),
+    "logs": list_of(LOG_SHAPE, LOGS_MAX), "members": MEMBERS_SHAPE, "organisation": maybe(SHORT)}
 HOST_FILE, HOST_NAME = re.compile(r"hosts/[a-z0-9.-]{1,80}\.tar\.gz"), re.compile("[^\0]{1,255}")
 HOST_PACKS = list_of({"member": HOST_FILE, "name": HOST_NAME, "tar_sha256": HEX64}, MEMBERS_MAX)
 FLEET_SHAPE = {
-    "counts": {"hosts": natural, "missing": natural}, "format": (FORMAT,), "hosts": HOST_PACKS,
-    "kind": ("fleet",), "missing": list_of({"last": maybe(A_TIME), "name": str}, MEMBERS_MAX, by_name=True),
-    "members": MEMBERS_SHAPE, "organisation": maybe(str), "period": {"since": A_TIME, "until": A_TIME}}
+    "counts": {"hosts": natural, "missing": natural}, "format": (FORMAT,), "hosts": HOST_PACKS, "kind": ("fleet",),
+    "missing": list_of({"last": maybe(A_TIME), "name": SHORT}, MEMBERS_MAX, by_name=True),
+    "members": MEMBERS_SHAPE, "organisation": maybe(SHORT), "period": PERIOD}
 ENVELOPE_SHAPE = {"payload": IN_BASE64, "payloadType": ("application/vnd.in-toto+json",),
                   "signatures": list_of({"keyid": FINGERPRINT, "sig": IN_BASE64}, 2, 1)}
 SNAPSHOT_TYPE, EVENT_TYPE = "urn:evidenced:snapshot:v1", "urn:evidenced:event:v1"
@@ -256,15 +252,15 @@ STATEMENT_SHAPE = {"_type": ("https://in-toto.io/Statement/v1",), "predicate": d
 COMMON = {
     "agent": {"version": str}, "log": {"origin": str, "sequence": natural},
     "clock": {"boot_id": maybe(str), "boottime_ms": maybe(natural), "synchronised": maybe(bool), "wall": A_TIME},
-    "host": {"labels": map_of(str), "machine": maybe(HEX), "name": str, "observed": ("live", "image")},
+    "host": {"labels": map_of(str), "machine": maybe(HEX), "name": SHORT, "observed": ("live", "image")},
     "receipt": maybe({"name": str, "size": natural, "time": A_TIME})}
 TABLE_SHAPE = {
     "cost": {"bytes": natural, "cpu_ms": natural, "files": natural, "peak_kib": natural, "wall_ms": natural},
     "coverage": ("complete", "partial", "failed", "unsupported", "disabled"), "failure": maybe(str), "gaps": natural,
     "header": maybe(HEX64), "interval_s": maybe(positive), "name": KEY_NAME, "reasons": map_of(positive),
     "rows": natural, "version": positive}
-EVERY_EVENT = {"absence": maybe({"from": A_TIME, "reason": str, "until": A_TIME}), "kind": KEY_NAME}
-PREVIOUS = maybe({"origin": str, "root": IN_BASE64, "size": natural})
+EVERY_EVENT = {"absence": maybe({"from": A_TIME, "reason": SHORT, "until": A_TIME}), "kind": KEY_NAME}
+PREVIOUS = maybe({"origin": SHORT, "root": A_ROOT, "size": natural})
 LOSABLE = ("segment", "blob", "index", "checkpoint", "receipt", "key", "secret", "identity")
 WHY = ("first", "rotated", "restored", "cloned", "damaged", "lost", "one-shot")
 EVENT_SHAPES = {
@@ -335,7 +331,6 @@ def table_of(point: Point) -> list[list[Point]]:
         rows.append([(plus, minus, two_z, P - two_dt) for minus, plus, two_z, two_dt in row[:0:-1]] + row[:512])
     return rows
 BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
-
 class Key:
     """An Ed25519 public key that counts its signatures, and makes a table when they are many."""
     def __init__(self, raw: bytes) -> None:
@@ -447,22 +442,22 @@ def sshsig_holds(armour: bytes, key: Key, message: bytes) -> bool:
     expected += b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
     signed = b"SSHSIG" + common + b"\0\0\0\x40" + hashlib.sha512(message).digest()
     return raw[:-64] == expected and key.signed(signed, raw[-64:])
-def root_of(leaves: bytes, size: int) -> bytes:
-    """Return the root over the first `size` leaf hashes of 32 bytes (RFC 6962, 2.1)."""
+def roots_of(leaves: bytes, *sizes: int) -> dict[int, bytes]:
+    """Return the root over the first leaf hashes of 32 bytes, for each of some sizes, in one pass (RFC 6962, 2.1)."""
     stack: list[tuple[int, bytes]] = []  # (leaves below, hash) of full trees, largest first
-    for at in range(0, size * 32, 32):
-        count, digest = 1, leaves[at : at + 32]
-        while stack and stack[-1][0] == count:
-            digest = hashlib.sha256(b"\1" + stack.pop()[1] + digest).digest()
-            count *= 2
-        stack.append((count, digest))
-    digest = stack.pop()[1] if stack else hashlib.sha256().digest()
-    while stack:
-        digest = hashlib.sha256(b"\1" + stack.pop()[1] + digest).digest()
-    return digest
+    at, roots = -32, dict.fromkeys(sizes, hashlib.sha256().digest())
+    for size in sorted(roots):
+        for at in range(at + 32, size * 32, 32):  # noqa: B020  it goes on where it stopped
+            count, digest = 1, leaves[at : at + 32]
+            while stack and stack[-1][0] == count:
+                digest = hashlib.sha256(b"\1" + stack.pop()[1] + digest).digest()
+                count *= 2
+            stack.append((count, digest))
+        for index, (_, left) in enumerate(reversed(stack)):
+            roots[size] = hashlib.sha256(b"\1" + left + roots[size]).digest() if index else left
+    return roots
 # --- the container: tar, tar.gz or a folder ---------------------------------------------------------------------------
 BLOCK, MEMBER_NAME = 512, re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
-
 class Member:
     """One file of a pack, readable once; its SHA-256 is known when it has been read to its end."""
     def __init__(self, name: str, size: int, source: Callable[[int], bytes]) -> None:
@@ -491,13 +486,14 @@ class Member:
     def whole(self, limit: int) -> bytes:
         """Return the whole content, which must be no longer than `limit`."""
         need(self.size <= limit, CONTAINER, self.name, f"at most {limit} bytes", self.size)
-        return self.read(self.size)
+        content = io.BytesIO()  # grows in place: pieces to be joined would be there twice
+        content.writelines(iter(lambda: self.read(CHUNK), b""))
+        return content.getvalue()
     def finish(self) -> str:
         """Read to the end and return the SHA-256 of the whole content in hex."""
         while self.read(CHUNK):
             pass
         return self.hash.hexdigest()
-
 class TarPack:
     """The members of a tar, plain or in one gzip member, as it streams by; `hash` is of the tar in a fleet pack."""
     def __init__(self, raw: BinaryIO | Member, hash: Any = None) -> None:  # noqa: A002  hashlib calls it so
@@ -535,7 +531,6 @@ class TarPack:
         need(padded, CONTAINER, "tar", "two zero blocks, and only a few more, at the end")
         unused = self.engine.unused_data if self.engine else b""
         need(not unused and not self.raw.read(1), CONTAINER, "gzip", "nothing behind the gzip member", "bytes")
-
 def tar_header(block: bytes, most: int = MEMBER_MAX) -> tuple[str, int]:
     """Return (name, size) of a regular file's ustar header. Mode, owner and time mean nothing: tar may repack it."""
     need(len(block) == BLOCK, CONTAINER, "tar", "a header or two zero blocks", "the end")
@@ -550,7 +545,6 @@ def tar_header(block: bytes, most: int = MEMBER_MAX) -> tuple[str, int]:
     need(not block[157:257].strip(b"\0"), CONTAINER, text, "no link name", "one")
     need(0 <= size <= most, CONTAINER, text, f"a size of at most {most} bytes", size)
     return text, size
-
 class FolderPack:
     """The members of a folder: manifest.json first, then what it lists, then what it does not."""
     def __init__(self, folder: str) -> None:
@@ -578,7 +572,6 @@ class FolderPack:
                 fits = stat.S_ISREG(facts.st_mode) and facts.st_size <= self.member_max
                 need(fits, CONTAINER, name, f"a file of at most {self.member_max} bytes", facts.st_size)
                 yield Member(name, facts.st_size, stream.read)
-
 def raise_(error: OSError) -> NoReturn:
     """Raise what os.walk would pass over."""
     raise error
@@ -592,7 +585,6 @@ class Options:
     until: int | None = None
     require: tuple[str, ...] = ()
     witnesses: WitnessKeys = field(default_factory=dict)
-
 class Log(types.SimpleNamespace):
     """One log: what the manifest says of it, and what was found.
 
@@ -602,24 +594,25 @@ class Log(types.SimpleNamespace):
     def __init__(self, number: int, stated: dict[str, Any]) -> None:
         super().__init__(number=number, **stated, key=None, protection="", note=None, signature=b"", leaves=b"",
                          seen=[], cosigned=[], walls=[], missing=[], opened=None, rotated=None, rotated_at=0)
-        self.bundles = self.entries = self.next_sequence = 0
+        self.bundles = self.entries = self.next_sequence = self.unchecked = 0
+    def roots_at(self, sizes: Iterable[int]) -> dict[int, bytes]:
+        """Return the root at each of some sizes that it has reached."""
+        return {self.size: self.note.root, **roots_of(self.leaves, *{each for each in sizes if each < self.size})}
     def skip_to(self, sequence: int) -> None:
         """Note what of the main range lies before an entry and was not met."""
         gap = range(max(self.next_sequence, self.first), min(sequence, self.first + self.count))
         self.missing += [gap] if gap else []
-
 @dataclass
 class Host:
     """One observed host; a name that changed keeps its machine. Readings are (time, promised seconds)."""
     observed: str
-    names: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)  # in the order in which they came
     readings: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     coverage: dict[str, str] = field(default_factory=dict)
     snapshots: int = 0
     absences: list[tuple[int, int, str]] = field(default_factory=list)
     def __str__(self) -> str:
-        return shown(", once ".join(reversed(self.names[-3:]))) + (" (image)" if self.observed == "image" else "")
-
+        return shown(", once ".join(reversed([*self.names][-3:]))) + (" (image)" if self.observed == "image" else "")
 @dataclass
 class Report:
     """What was checked, what was found, and the exit code that follows from it."""
@@ -691,9 +684,7 @@ def manifest_of(report: Report, raw: bytes, shape: Any) -> dict[str, Any]:
     need(report.period[0] < report.period[1], MANIFEST, where, "a period that begins before it ends")
     report.members.append((where, hashlib.sha256(raw).hexdigest()))
     return manifest
-def listed_members(
-    report: Report, pack: TarPack | FolderPack, members: Iterator[Member], listed: list[dict[str, Any]]
-) -> Iterator[Member]:
+def listed_members(report: Report, pack: Any, members: Iterator[Member], listed: Any) -> Iterator[Member]:
     """Yield the members that the manifest lists, each of which must be there, and no other."""
     if isinstance(pack, FolderPack):
         order = {each["name"]: at for at, each in enumerate(listed)}
@@ -709,7 +700,6 @@ def listed_members(
         report.members.append((member.name, digest))
     for extra in members:
         need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more; who added it?")
-
 class Inspection:
     """Reads one pack and fills a report. A method for each kind of member, in the order of the pack."""
     def __init__(self, report: Report, witnesses: WitnessKeys) -> None:
@@ -742,7 +732,6 @@ class Inspection:
         self.after_blobs()
     def read_manifest(self, raw: bytes) -> None:
         """Check the manifest against itself; what it says of the rest is checked when that is met."""
-        where = "manifest.json"
         if b'"kind":"batch","logs":' in raw:
             raise UnusableError("a batch, not a pack: give it to a hub, or to evidenced import")
         self.manifest = manifest = manifest_of(self.report, raw, MANIFEST_SHAPE)
@@ -750,7 +739,7 @@ class Inspection:
         self.logs = {each["id"]: Log(number, each) for number, each in enumerate(manifest["logs"])}
         self.report.logs = list(self.logs.values())
         hosted = {log for host in manifest["hosts"] for log in host["logs"]} == self.logs.keys()
-        need(hosted and len(self.logs) == len(manifest["logs"]), MANIFEST, where, "each log once, and with its host")
+        need(hosted and len(self.logs) == len(manifest["logs"]), MANIFEST, "hosts", "each log once, and with its host")
         for log in self.report.logs:
             need(log.first + log.count <= log.size, MANIFEST, log.id, "a main range within the log")
     def read_member(self, member: Member, before: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -804,6 +793,7 @@ class Inspection:
             need(same, CHECKPOINT, where, f"{log.origin} of size {log.size}", f"{log.note.origin} of {log.note.size}")
             log.signature = log_signature(log.note, log.key, where)
             log.cosigned = cosignatures(log.note, self.witnesses, where)
+            log.unchecked, log.note.lines = len(log.note.lines) - 1 - len(log.cosigned), []  # up to 1 MiB of text
         elif form in (".txt", ".sig"):
             same = raw == (log.note.text if form == ".txt" else log.signature)
         need(same, CHECKPOINT, where, "the same text, validly signed by the log's key")
@@ -812,8 +802,8 @@ class Inspection:
         log.seen.append(form)
         need(log.note and member.size == log.size * 32, TREE, member.name, f"{log.size} leaf hashes", member.size)
         self.hold(member.size)
-        log.leaves = member.whole(MEMBER_MAX)
-        need(root_of(log.leaves, log.size) == log.note.root, TREE, member.name, "the root that the checkpoint signs")
+        log.leaves, root = member.whole(MEMBER_MAX), {log.size: log.note.root}
+        need(roots_of(log.leaves, log.size) == root, TREE, member.name, "the root that the checkpoint signs")
     def read_entries(self, log: Log, number: str, member: Member) -> None:
         """Check a bundle of envelopes, one a line."""
         bundle, where = f"{log.bundles:03d}", member.name
@@ -855,11 +845,11 @@ class Inspection:
         """Take over from a signed statement what later checks need."""
         if entry.in_main:
             entry.log.walls = [*entry.log.walls[:1], entry.wall]
-        name = predicate["host"]["name"]
+        name = sys.intern(predicate["host"]["name"])
         host = self.hosts.setdefault(entry.group, Host(entry.group[0]))
-        host.names += [] if name in host.names else [name]
+        self.hold(PER_ENTRY + (name not in host.names) * (PER_TABLE + sys.getsizeof(name)))
+        host.names[name] = None
         self.signed_names.add((entry.log.id, name))
-        self.hold(PER_ENTRY)
         if "event" in predicate:
             self.take_event(entry, host, predicate["event"])
             return
@@ -876,7 +866,7 @@ class Inspection:
         need(agrees, ENTRIES, entry.where, f"table {name} in agreement with itself", coverage)
         roles = {name: ("rows", table["rows"], header)} if coverage in ("complete", "partial") else {}
         if coverage != "disabled":
-            roles[f"{name}.gaps"] = ("gaps", table["gaps"], tuple(sorted(table["reasons"].items())))
+            roles[f"{name}.gaps"] = ("gaps", table["gaps"], ONE_SPELLING.encode(table["reasons"]))
         blobs: list[tuple[bytes, Any]] = [(entry.subjects.get(name, b""), role) for name, role in roles.items()]
         blobs += [(bytes.fromhex(header), ("header", 1, name, table["version"]))] if header else []
         for digest, role in blobs:
@@ -899,6 +889,7 @@ class Inspection:
         if absence:
             start, end = moment(absence["from"]), moment(absence["until"])
             need(start <= end, ENTRIES, where, "an absence that begins before it ends", absence)
+            self.hold(sys.getsizeof(absence["reason"]))
             host.absences.append((start, min(end, entry.wall), absence["reason"]))  # what is to come, it cannot know
         need((kind == "log-opened") == (entry.sequence == 0), CHAIN, where, "log-opened first, and only there", kind)
         if kind == "log-opened":
@@ -910,7 +901,7 @@ class Inspection:
         """Remember that an entry names a blob, as what, and whether the pack must hold it."""
         known = self.named.get(digest, (False,))
         if role not in known:
-            self.hold(PER_NAME)
+            self.hold(PER_NAME + len(role[2]) + 8 * len(known))  # for `known` is made anew
             known = (*known, role)
         self.named[digest] = known if known[0] or not required else (True, *known[1:])
     def after_logs(self) -> None:
@@ -933,9 +924,8 @@ class Inspection:
         need(member.name == number, MANIFEST, member.name, f"{number} here")
         self.blob_members += 1
         while member.left or member.kept:
-            head = RECORD.fullmatch(member.line(200))
-            if head is None:
-                raise TamperedError(BLOBS, member.name, "digest, length and compressed length", "another line")
+            head: Any = RECORD.fullmatch(member.line(200))
+            need(head, BLOBS, member.name, "digest, length and compressed length", "another line")
             digest, length = head[1].decode("ascii"), int(head[2])
             where = f"blob {digest}"
             need(digest > self.last_digest, BLOBS, where, "digests sorted and unique", "another order")
@@ -970,7 +960,7 @@ class Inspection:
             if kind == "rows" and columns:
                 self.merge_columns(further[0], columns, where)
             elif kind == "gaps":
-                need(tuple(sorted(reasons.items())) == further[0], ROWS, where, "the signed sums of reasons", reasons)
+                need(ONE_SPELLING.encode(reasons) == further[0], ROWS, where, "the signed sums of reasons", reasons)
             elif kind == "header":
                 self.take_header(digest, document(before, HEADER_SHAPE, ROWS, where), further)
             elif kind == "event" and further[0] in DETAILS:
@@ -981,7 +971,7 @@ class Inspection:
         pruned = set(details.get("digests", ()))
         fits = "findings" in details or len(pruned) == blobs
         need(fits, ROWS, where, f"{blobs} digests of pruned blobs", len(pruned))
-        self.hold(sum(PER_PRUNED + len(each) for each in lost | pruned))
+        self.hold(sum(PER_PRUNED + sys.getsizeof(each) for each in lost | pruned))
         self.lost |= lost
         self.pruned |= pruned
     def merge_columns(self, header: str, columns: dict[str, dict[int, str]], where: str) -> None:
@@ -1024,7 +1014,6 @@ class Inspection:
             why = "was lost to damage, as a signed event says" if name in self.lost else "is missing and was not pruned"
             self.report.problem(INCOMPLETE, CONTENT, f"blob {name} ({absent[name]}) {why}")
         self.report.passed(RANGE, CONTENT)
-
 def key_text(form: str, log: Log) -> bytes:
     """Return a pattern of the whole file that holds a log's key in one form."""
     body = {"pem": SPKI_PREFIX, "pub": SSH_PREFIX, "vkey": LOG_KEY}[form] + log.key.raw
@@ -1093,6 +1082,9 @@ def check_chain(report: Report) -> list[tuple[Log, Log]]:
     """
     vouches: list[tuple[Log, Log]] = []
     numbers: dict[int, int] = {}  # of logs -> of their keys
+    named = [log.opened["previous"] for log in report.logs if log.opened and log.opened["previous"]]
+    for log in report.logs:
+        log.roots = log.roots_at(each["size"] for each in named if each["origin"] == log.origin)
     for log in report.logs:
         why = log.opened["why"] if log.opened else ""
         older = check_opening(report, log) if log.opened else None
@@ -1130,7 +1122,7 @@ def check_opening(report: Report, log: Log) -> Log | None:
         text = f"log {older.id} had {previous['size']} entries when {log.id} was begun; the pack shows {older.size}"
         report.problem(INCOMPLETE, CHAIN, text)
         return None
-    root = root_of(older.leaves, previous["size"])
+    root = older.roots[previous["size"]]
     need(root == decoded(previous["root"]), CHAIN, log.id, f"log {older.id} as it was at {previous['size']}")
     if why == "rotated":
         need(older.size == previous["size"], CHAIN, older.id, f"a log closed at {previous['size']}", older.size)
@@ -1164,7 +1156,7 @@ def compare_keys(report: Report, vouches: list[tuple[Log, Log]], given: tuple[st
     report.passed(*([KEY] if given else []))
 # --- completeness -----------------------------------------------------------------------------------------------------
 EXPLAINS = ("host-off", "agent-off", "suspended", "disk-full")
-Spans = List[Tuple[int, int]]
+Spans = List[Tuple[int, ...]]
 def check_cover(report: Report, options: Options) -> tuple[int, int]:
     """Check that the pack holds the period and host asked for; return the period that is judged."""
     start, end = report.period
@@ -1194,11 +1186,11 @@ def check_schedule(report: Report, options: Options, since: int, until: int) -> 
     for host in judged:
         missed: dict[str, list[str]] = {}
         unpromised = False
-        absences = [(start, end) for start, end, reason in sorted(host.absences) if reason in EXPLAINS]
+        absences = joined((start, end) for start, end, reason in sorted(host.absences) if reason in EXPLAINS)
         for name, readings in sorted(host.readings.items()):
             late, by_hand = judge(sorted(readings, key=lambda reading: reading[0]), since, until, absences)
             unpromised = unpromised or by_hand
-            for stretch in late:
+            for stretch in late if len(missed) < PROBLEMS_MAX else ():
                 missed.setdefault(stretch, []).append(name)
         for stretch, names in sorted(missed.items()):
             report.problem(INCOMPLETE, SCHEDULE, f"{host}: {listed(names)} {stretch}")
@@ -1224,16 +1216,23 @@ def judge(readings: Spans, since: int, until: int, absences: Spans) -> tuple[lis
         if promised == DISABLED or end <= since or wall >= until:
             continue
         by_hand = by_hand or promised == BY_HAND
-        if promised != BY_HAND and (end - wall - covered(absences, wall, end)) // 1000 > 2 * promised:
+        if promised != BY_HAND and (present(absences, end) - present(absences, wall)) // 1000 > 2 * promised:
             late.append(f"not read from {utc(wall)} to {utc(end)}, later than promised and not explained")
     return late, by_hand
-def covered(stretches: Spans, since: int, until: int) -> int:
-    """Return how much of a period lies in stretches, which are sorted and may overlap."""
-    total = 0
+def joined(stretches: Iterable[tuple[int, int]]) -> Spans:
+    """Return sorted stretches without their overlaps, each with how much time lies in those before it."""
+    found: Spans = [(-YEAR_10000 * 1000, -YEAR_10000 * 1000, 0)]  # long ago
     for start, end in stretches:
-        total += max(0, min(end, until) - max(start, since))
-        since = max(since, min(end, until))
-    return total
+        first, last, before = found[-1]
+        if start <= last:
+            found[-1] = (first, max(last, end), before)
+        elif start < end:
+            found.append((start, end, before + last - first))
+    return found
+def present(absences: Spans, at: int) -> int:
+    """Return a moment less the time before it that lies in joined stretches."""
+    start, end, before = absences[bisect.bisect(absences, (at,)) - 1]
+    return at - before - min(end, at) + start
 def listed(names: list[str]) -> str:
     """Return some names of tables, and how many more there are."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004
@@ -1244,9 +1243,8 @@ def check_time(report: Report, options: Options) -> None:
     for log in report.logs:
         for name, at in log.cosigned:
             report.remarks.append(f"✓ Witness {shown(name)} saw {log.size} entries of log {log.id} at {utc(at * 1000)}")
-        others = len(log.note.lines) - 1 - len(log.cosigned)
-        if others:
-            what = f"{others} signature{'s' if others > 1 else ''}"
+        if log.unchecked:
+            what = f"{log.unchecked} signature{'s' if log.unchecked > 1 else ''}"
             report.remarks.append(f"! Not checked: {what} on log {log.id}, by keys you did not name")
         if not log.cosigned and "witness" in options.require:
             report.problem(UNWITNESSED, WITNESS, f"a witness was required; none that you named signed log {log.id}")
@@ -1264,17 +1262,19 @@ def check_views(reports: list[Report]) -> None:
     for pack in (pack for pack in packs if pack.code in JUDGED):
         for log in pack.logs:
             alike.setdefault(log.origin, []).append((pack, log))
-    pairs = (pair for group in alike.values() for pair in itertools.combinations(group, 2))
-    for (other_report, other), (report, log) in pairs:
-        small, large = sorted((log, other), key=lambda each: each.size)
-        where = f"log {log.id} of size {log.size}, and of size {other.size} in {shown(other_report.path)}"
-        if not large.leaves:
-            report.problem(INCOMPLETE, VIEW, f"not compared, as memory was short; take the host packs out: {where}")
-        elif root_of(large.leaves, small.size) != small.note.root:
-            report.problem(TAMPERED, VIEW, f"split view: {where}: these are not one log")
-        shrunk = any(later > dict(large.cosigned).get(name, later) for name, later in small.cosigned)
-        if small.size < large.size and shrunk:
-            report.problem(TAMPERED, VIEW, f"a witness saw the log shrink: {where}")
+    for group in alike.values():
+        for _, log in group:
+            log.roots = log.roots_at(other.size for _, other in group if log.leaves)
+        for (other_report, other), (report, log) in itertools.combinations(group, 2):
+            small, large = sorted((log, other), key=lambda each: each.size)
+            where = f"log {log.id} of size {log.size}, and of size {other.size} in {shown(other_report.path)}"
+            if not large.leaves:
+                report.problem(INCOMPLETE, VIEW, f"not compared, as memory was short; take the host packs out: {where}")
+            elif large.roots[small.size] != small.note.root:
+                report.problem(TAMPERED, VIEW, f"split view: {where}: these are not one log")
+            shrunk = any(later > dict(large.cosigned).get(name, later) for name, later in small.cosigned)
+            if small.size < large.size and shrunk:
+                report.problem(TAMPERED, VIEW, f"a witness saw the log shrink: {where}")
     for report in packs if len(packs) > 1 else ():
         report.passed(VIEW)
 # --- all of it --------------------------------------------------------------------------------------------------------
@@ -1290,8 +1290,7 @@ def inspect(report: Report, pack: TarPack | FolderPack, options: Options) -> Non
         since, until = report.period = check_cover(report, options)
         check_schedule(report, options, since, until)
     check_time(report, options)
-Opened = Tuple[Any, Any, bytes]  # a pack, its members behind the manifest, and that
-def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
+def check_fleet(report: Report, fleet_pack: tuple[Any, Any, bytes], asked: Options) -> None:
     """Check each host's pack in a fleet pack by the rules for packs, and that none is missing."""
     pack, members, raw = fleet_pack
     pack.member_max, pack.total_max, report.fleet, held = TOTAL_MAX, FLEET_MAX, [], 0
@@ -1327,10 +1326,11 @@ def check_fleet(report: Report, fleet_pack: Opened, asked: Options) -> None:
     report.passed(CONTAINER, MANIFEST, COVER)
 def forget(inner: Report, held: int) -> int:
     """Forget what is not needed of a host's pack any more, and return how much memory is held for all of them."""
-    inner.members, held = [], held + PER_NAME * (len(inner.problems) + len(inner.remarks))
+    inner.members, texts = [], [*(text for _, _, text in inner.problems), *inner.remarks]
     for host in inner.hosts:
         host.readings = {name: [] for name in host.readings}
-        held += PER_NAME * len(host.readings) + PER_ENTRY * len(host.absences)
+        texts += [*host.names, *host.readings, *(reason for _, _, reason in host.absences)]
+    held += PER_TABLE + sum(PER_NAME + sys.getsizeof(text) for text in texts)
     for log in inner.logs:
         log.leaves = log.leaves if held < HELD_MAX // 2 else b""
         held += PER_TABLE + len(log.leaves)
@@ -1413,7 +1413,7 @@ def as_json(report: Report) -> str:
     period = {"since": utc(report.period[0]), "until": utc(report.period[1])}
     facts = {"file": report.path, "exit": report.code, "unusable": report.unusable or None, "checks": checks}
     facts.update(problems=problems, entries=report.entries, blobs=report.blobs, period=period, logs=logs, keys=keys)
-    facts.update(name=report.name or None, hosts=[{"names": x.names, "observed": x.observed} for x in report.hosts])
+    facts.update(name=report.name or None, hosts=[{"names": [*x.names], "observed": x.observed} for x in report.hosts])
     return json.dumps({**facts, "remarks": [text[2:] for text in report.remarks]})
 def write(stdout: TextIO, text: list[str]) -> None:
     """Print at most 200 lines, with plain marks where the terminal has no others."""

@@ -75,7 +75,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
     verify_signature = verify.Key.signed
     monkeypatch.setattr(verify.Key, "signed", lambda self, message, signature: signed(self.raw, message, signature))
     monkeypatch.setattr(verify, "TABLES_FROM", 0)  # each run begins with new keys, but tables are made once for all
-    for name in ("document", "root_of", "point_of"):
+    for name in ("document", "roots_of", "point_of"):
         monkeypatch.setattr(verify, name, memory.remembered(getattr(verify, name)))
     return memory
 
