@@ -11,13 +11,12 @@ Exit codes: 0 valid; 1 tampered, or another key; 2 wrong use, not a pack, or not
 docs/formats.md; how to check by hand, with openssl and ssh-keygen, is in docs/verify.md.
 """
 
-# Laid out by hand, with blank lines between larger parts only, to be read in one sitting. Imports wait for `isolate`.
+# Laid out by hand, with rules between the parts, to be read in one sitting. Imports wait for `isolate`.
 # fmt: off
 # ruff: noqa: D204, E401, E402, I001, TRY301
 from __future__ import annotations
 
 import sys
-
 def isolate() -> None:
     """Start again with -I -S unless started so, lest a file nearby poses as a module; imports built-in modules only."""
     if sys.flags.isolated and sys.flags.no_site:
@@ -28,7 +27,6 @@ def isolate() -> None:
         sys.exit(2)
     import posix  # noqa: PLC0415  it is part of the interpreter: no path is searched for it
     posix.execv(sys.executable, [sys.executable, "-I", "-S", "-X", "evidenced-isolated", *sys.argv])
-
 if __name__ == "__main__":
     isolate()
 
@@ -40,7 +38,6 @@ from typing import Any, BinaryIO, Dict, List, NoReturn, TextIO, Tuple
 
 FORMAT, NOTE_LINES_MAX, (OK, TAMPERED, UNUSABLE, INCOMPLETE, UNWITNESSED) = 1, 100, range(5)
 JUDGED = (OK, INCOMPLETE, UNWITNESSED)  # packs of which each signature held
-
 CHECKS = (
     "the container holds plain files only, under allowed names, once each, and nothing behind them",
     "the manifest lists every member, in order, with its size and SHA-256, and no other",
@@ -67,15 +64,13 @@ NOT_PROVED = (
 CHUNK, MIB = 256 * 1024, 1024 * 1024
 MEMBERS_MAX, MEMBER_MAX, TOTAL_MAX, FLEET_MAX = 100_000, 64 * MIB, 4096 * MIB, MIB * MIB
 MANIFEST_MAX, SMALL_MAX, PADDING_MAX = 16 * MIB, MIB, MIB  # small: keys, checkpoints; padding: zeros behind a tar
-BUNDLE, ENVELOPE_MAX, PAYLOAD_MAX, SUBJECTS_MAX = 256, 90_000, 61_440, 1_000
-BLOB_MEMBER_MAX, BLOB_MAX, LINE_MAX = 32 * MIB, 64 * MIB, 4 * MIB
-COLUMNS_MAX = REASONS_MAX = LOGS_MAX = 1_000
+BUNDLE, ENVELOPE_MAX, PAYLOAD_MAX, OUTPUT_LINES_MAX, OUTPUT_COLUMNS_MAX = 256, 90_000, 61_440, 200, 400
+BLOB_MEMBER_MAX, BLOB_MAX, LINE_MAX, HELD_MAX = 32 * MIB, 64 * MIB, 4 * MIB, 64 * MIB
+SUBJECTS_MAX = COLUMNS_MAX = REASONS_MAX = LOGS_MAX = PROBLEMS_MAX = 1_000
 NODES_MAX, MANIFEST_NODES_MAX, DEPTH_MAX, SAFE_INTEGER = 200_000, 500_000, 32, 2**53 - 1
-# What is kept in memory, by these estimates in bytes; a pack of more has to be exported in shorter periods.
-HELD_MAX = 64 * MIB
+# What is kept in memory, by these estimates in bytes; a pack of more than HELD_MAX is exported in shorter periods.
 PER_MEMBER, PER_NAME, PER_COLUMN, PER_ENTRY, PER_TABLE, PER_READING, PER_PRUNED = 600, 260, 400, 500, 1_500, 150, 70
 TABLES_FROM = 100  # signatures of one key before tables of its multiples are worth their making
-OUTPUT_LINES_MAX, OUTPUT_COLUMNS_MAX, PROBLEMS_MAX = 200, 400, 1_000
 class TamperedError(Exception):
     """The pack is not what was signed: where, what was expected, what was found. Exit code 1."""
     def __init__(self, check: int, where: str, expected: str, found: object) -> None:
@@ -457,7 +452,7 @@ def roots_of(leaves: bytes, *sizes: int) -> dict[int, bytes]:
             roots[size] = hashlib.sha256(b"\1" + left + roots[size]).digest() if index else left
     return roots
 # --- the container: tar, tar.gz or a folder ---------------------------------------------------------------------------
-BLOCK, MEMBER_NAME = 512, re.compile(r"[a-z0-9][a-z0-9._/-]{0,200}")
+BLOCK, MEMBER_NAME = 512, re.compile(r"(?!.*(\.\.|/\.?(/|$)))[a-z0-9][a-z0-9._/-]{0,200}|README\.txt")
 class Member:
     """One file of a pack, readable once; its SHA-256 is known when it has been read to its end."""
     def __init__(self, name: str, size: int, source: Callable[[int], bytes]) -> None:
@@ -585,15 +580,16 @@ class Options:
     until: int | None = None
     require: tuple[str, ...] = ()
     witnesses: WitnessKeys = field(default_factory=dict)
+    def judged(self, since: int, until: int) -> tuple[int, int]:
+        """Return the period that completeness is judged for: as far as it was not asked for, the pack's."""
+        return since if self.since is None else self.since, until if self.until is None else self.until
 class Log(types.SimpleNamespace):
-    """One log: what the manifest says of it, and what was found.
-
-    `seen` are forms of key and note, `cosigned` pairs of witness and POSIX seconds, `walls` the times of the first and
-    last entry met in the main range, `missing` what of it was not met, `opened` and `rotated` events at its ends.
-    """
+    """One log: what the manifest says of it, and what was found."""
+    # `seen` are forms of key and note, `cosigned` pairs of witness and POSIX seconds, `met` the places of the first and
+    # last entry met in the main range, `missing` what of it was not met, `opened` and `rotated` events at its ends.
     def __init__(self, number: int, stated: dict[str, Any]) -> None:
         super().__init__(number=number, **stated, key=None, protection="", note=None, signature=b"", leaves=b"",
-                         seen=[], cosigned=[], walls=[], missing=[], opened=None, rotated=None, rotated_at=0)
+                         seen=[], cosigned=[], met=[], missing=[], opened=None, rotated=None, rotated_at=0)
         self.bundles = self.entries = self.next_sequence = self.unchecked = 0
     def roots_at(self, sizes: Iterable[int]) -> dict[int, bytes]:
         """Return the root at each of some sizes that it has reached."""
@@ -625,7 +621,9 @@ class Report:
     hosts: list[Host] = field(default_factory=list)
     entries: int = 0
     blobs: int = 0
-    period: tuple[int, int] = (0, 0)
+    stated: tuple[int, int] = (0, 0)  # the period of the manifest
+    period: tuple[int, int] = (0, 0)  # the period that is judged
+    inside: list[tuple[int, int]] = field(default_factory=list)  # the places, (log, entry), of the first and last in it
     keys: list[tuple[str, bool]] = field(default_factory=list)  # (fingerprint, whether it was compared)
     remarks: list[str] = field(default_factory=list)
     unusable: str = ""
@@ -645,7 +643,7 @@ class Report:
         self.failed.add(check)
         self.problems += [(code, check, text)] if len(self.problems) < PROBLEMS_MAX or code != INCOMPLETE else []
 # --- one pack, from front to back -------------------------------------------------------------------------------------
-Entry = types.SimpleNamespace  # a signed statement's log, sequence, wall, in_main, where, group (its host) and subjects
+Entry = types.SimpleNamespace  # a signed statement's log, place, wall, in_main, where, group (its host) and subjects
 BY_HAND, DISABLED = -1, -2
 NULL, TEXT, MOMENT, INTEGER, BOOLEAN, EMPTY, TEXTS, MOMENTS, INTEGERS, BOOLEANS = (1 << bit for bit in range(10))
 TYPES = {"text": TEXT | MOMENT, "time": MOMENT, "int": INTEGER, "bool": BOOLEAN,
@@ -677,10 +675,9 @@ def manifest_of(report: Report, raw: bytes, shape: Any) -> dict[str, Any]:
     manifest: dict[str, Any] = document(raw[:-1], shape, MANIFEST, where, MANIFEST_NODES_MAX)
     names = [each["name"] for each in manifest["members"]]
     for name in names:
-        allowed = MEMBER_NAME.fullmatch(name) and not {"", ".", ".."} & set(name.split("/"))
-        need(allowed or name == "README.txt", CONTAINER, name, "an allowed name")
+        need(MEMBER_NAME.fullmatch(name), CONTAINER, name, "an allowed name")
     need(len({each.lower() for each in [*names, where]}) > len(names), CONTAINER, where, "names unique in any case")
-    report.period = (moment(manifest["period"]["since"]), moment(manifest["period"]["until"]))
+    report.period = report.stated = (moment(manifest["period"]["since"]), moment(manifest["period"]["until"]))
     need(report.period[0] < report.period[1], MANIFEST, where, "a period that begins before it ends")
     report.members.append((where, hashlib.sha256(raw).hexdigest()))
     return manifest
@@ -702,18 +699,18 @@ def listed_members(report: Report, pack: Any, members: Iterator[Member], listed:
         need(extra is None, MANIFEST, extra.name, "only what the manifest lists", "a member more; who added it?")
 class Inspection:
     """Reads one pack and fills a report. A method for each kind of member, in the order of the pack."""
-    def __init__(self, report: Report, witnesses: WitnessKeys) -> None:
-        self.report, self.witnesses = report, witnesses
+    def __init__(self, report: Report, options: Options) -> None:
+        self.report, self.options = report, options
         self.manifest: dict[str, Any] = {}
         self.logs: dict[str, Log] = {}
         self.hosts: dict[tuple[str, str], Host] = {}
         self.signed_names: set[tuple[str, str]] = set()  # (log id, host name)
-        # digest -> (must be there, role, role, …): what the entries name and was not met yet
+        # digest -> (must be there, last place, role, role, …): what the entries name and was not met yet
         self.named: dict[bytes, tuple[Any, ...]] = {}
         self.last_before: dict[tuple[Any, ...], tuple[int, list[bytes]]] = {}  # (host, table) -> (time, its blobs)
         self.headers: dict[str, dict[str, int]] = {}  # digest -> field -> allowed types
         self.columns: dict[str, dict[str, dict[int, str]]] = {}  # header -> field -> type met -> the first blob of it
-        self.pruned: set[str] = set()  # digests
+        self.pruned: dict[str, tuple[int, int]] = {}  # digest -> the last place where it was
         self.lost: set[str] = set()  # digests, and entries as `ORIGIN SEQUENCE`
         self.held, self.blob_members, self.last_digest = 0, 0, ""
     def hold(self, size: int) -> None:
@@ -735,6 +732,7 @@ class Inspection:
         if b'"kind":"batch","logs":' in raw:
             raise UnusableError("a batch, not a pack: give it to a hub, or to evidenced import")
         self.manifest = manifest = manifest_of(self.report, raw, MANIFEST_SHAPE)
+        self.report.period = self.options.judged(*self.report.stated)
         self.hold(PER_MEMBER * len(manifest["members"]))
         self.logs = {each["id"]: Log(number, each) for number, each in enumerate(manifest["logs"])}
         self.report.logs = list(self.logs.values())
@@ -792,7 +790,7 @@ class Inspection:
             same = (log.note.origin, log.note.size) == (log.origin, log.size)
             need(same, CHECKPOINT, where, f"{log.origin} of size {log.size}", f"{log.note.origin} of {log.note.size}")
             log.signature = log_signature(log.note, log.key, where)
-            log.cosigned = cosignatures(log.note, self.witnesses, where)
+            log.cosigned = cosignatures(log.note, self.options.witnesses, where)
             log.unchecked, log.note.lines = len(log.note.lines) - 1 - len(log.cosigned), []  # up to 1 MiB of text
         elif form in (".txt", ".sig"):
             same = raw == (log.note.text if form == ".txt" else log.signature)
@@ -838,13 +836,14 @@ class Inspection:
         log.next_sequence, log.entries = sequence + 1, log.entries + 1
         group = (predicate["host"]["observed"], predicate["host"]["machine"] or predicate["host"]["name"])
         subjects = {each["name"]: bytes.fromhex(each["digest"]["sha256"]) for each in statement["subject"]}
-        entry = Entry(log=log, sequence=sequence, where=where, group=group, subjects=subjects)
+        entry = Entry(log=log, place=(log.number, sequence), where=where, group=group, subjects=subjects)
         entry.in_main, entry.wall = 0 <= sequence - log.first < log.count, moment(predicate["clock"]["wall"])
         self.take_statement(entry, predicate)
     def take_statement(self, entry: Entry, predicate: dict[str, Any]) -> None:
         """Take over from a signed statement what later checks need."""
-        if entry.in_main:
-            entry.log.walls = [*entry.log.walls[:1], entry.wall]
+        inside = self.report.period[0] <= entry.wall < self.report.period[1]
+        self.report.inside[1:] = [entry.place] if inside else self.report.inside[1:]
+        entry.log.met[1:] = [entry.place] if entry.in_main else entry.log.met[1:]
         name = sys.intern(predicate["host"]["name"])
         host = self.hosts.setdefault(entry.group, Host(entry.group[0]))
         self.hold(PER_ENTRY + (name not in host.names) * (PER_TABLE + sys.getsizeof(name)))
@@ -853,7 +852,7 @@ class Inspection:
         if "event" in predicate:
             self.take_event(entry, host, predicate["event"])
             return
-        host.snapshots += entry.in_main and self.report.period[0] <= entry.wall < self.report.period[1]
+        host.snapshots += entry.in_main and inside
         subjects = sorted(name for table in predicate["tables"] for name in self.take_table(entry, host, table))
         need(subjects == list(entry.subjects), ENTRIES, entry.where, f"the subjects {subjects}", list(entry.subjects))
     def take_table(self, entry: Entry, host: Host, table: dict[str, Any]) -> list[str]:
@@ -870,7 +869,7 @@ class Inspection:
         blobs: list[tuple[bytes, Any]] = [(entry.subjects.get(name, b""), role) for name, role in roles.items()]
         blobs += [(bytes.fromhex(header), ("header", 1, name, table["version"]))] if header else []
         for digest, role in blobs:
-            self.name_blob(digest, role, entry.in_main)
+            self.name_blob(digest, role, entry)
         self.hold(PER_READING if name in host.readings else PER_TABLE)
         host.coverage[name] = coverage
         readings = host.readings.setdefault(name, [])
@@ -885,25 +884,24 @@ class Inspection:
         """Take over an event; the one that opens a log and the one that closes it have their places."""
         kind, absence, log, where = event["kind"], event["absence"], entry.log, entry.where
         need(list(entry.subjects) == ["event"], ENTRIES, where, "the subject event", list(entry.subjects))
-        self.name_blob(entry.subjects["event"], ("event", 1, kind, event.get("blobs")), entry.in_main)
+        self.name_blob(entry.subjects["event"], ("event", 1, kind, event.get("blobs")), entry)
         if absence:
             start, end = moment(absence["from"]), moment(absence["until"])
             need(start <= end, ENTRIES, where, "an absence that begins before it ends", absence)
             self.hold(sys.getsizeof(absence["reason"]))
             host.absences.append((start, min(end, entry.wall), absence["reason"]))  # what is to come, it cannot know
-        need((kind == "log-opened") == (entry.sequence == 0), CHAIN, where, "log-opened first, and only there", kind)
-        if kind == "log-opened":
-            log.opened = event
+        need((kind == "log-opened") == (entry.place[1] == 0), CHAIN, where, "log-opened first, and only there", kind)
+        log.opened = event if kind == "log-opened" else log.opened
         if kind == "key-rotated":
-            need(entry.sequence == log.size - 1, CHAIN, where, "nothing behind the entry that closes a log", "entries")
+            need(entry.place[1] == log.size - 1, CHAIN, where, "nothing behind the entry that closes a log", "entries")
             log.rotated, log.rotated_at = event, entry.wall
-    def name_blob(self, digest: bytes, role: tuple[Any, ...], required: bool) -> None:
+    def name_blob(self, digest: bytes, role: tuple[Any, ...], entry: Entry) -> None:
         """Remember that an entry names a blob, as what, and whether the pack must hold it."""
-        known = self.named.get(digest, (False,))
+        known = self.named.get(digest, (False, ()))
         if role not in known:
             self.hold(PER_NAME + len(role[2]) + 8 * len(known))  # for `known` is made anew
             known = (*known, role)
-        self.named[digest] = known if known[0] or not required else (True, *known[1:])
+        self.named[digest] = (known[0] or entry.in_main, entry.place, *known[2:])
     def after_logs(self) -> None:
         """Check what can be said once all entries were met."""
         for log in self.report.logs:
@@ -930,14 +928,14 @@ class Inspection:
             where = f"blob {digest}"
             need(digest > self.last_digest, BLOBS, where, "digests sorted and unique", "another order")
             need(length <= BLOB_MAX, BLOBS, where, f"at most {BLOB_MAX} bytes", length)
-            roles = self.named.pop(bytes.fromhex(digest), (False,))[1:]
+            _, place, *roles = self.named.pop(bytes.fromhex(digest), (False, ()))
             need(roles, BLOBS, where, "a blob that an entry names", "one that nobody names")
-            self.read_blob(digest, roles, inflated(member, int(head[3]), length, digest))
+            self.read_blob(digest, place, roles, inflated(member, int(head[3]), length, digest))
             need(member.read(1) == b"\n", BLOBS, where, "a newline behind its data")
             self.last_digest, count = digest, count + 1
         need(count and (count == 1 or member.size <= BLOB_MEMBER_MAX), BLOBS, member.name, "one blob, or 32 MiB", count)
         self.report.blobs += count
-    def read_blob(self, digest: str, roles: tuple[tuple[Any, ...], ...], chunks: Iterable[bytes]) -> None:
+    def read_blob(self, digest: str, place: Any, roles: list[tuple[Any, ...]], chunks: Iterable[bytes]) -> None:
         """Check the lines of one blob in every role in which entries name it."""
         where, kinds, before, value, count = f"blob {digest}", {role[0] for role in roles}, b"", None, 0
         columns: dict[str, dict[int, str]] = {}
@@ -964,16 +962,15 @@ class Inspection:
             elif kind == "header":
                 self.take_header(digest, document(before, HEADER_SHAPE, ROWS, where), further)
             elif kind == "event" and further[0] in DETAILS:
-                self.take_gone(document(before, DETAILS[further[0]], ROWS, where), further[1], where)
-    def take_gone(self, details: Any, blobs: int, where: str) -> None:
+                self.take_gone(document(before, DETAILS[further[0]], ROWS, where), further[1], where, place)
+    def take_gone(self, details: Any, blobs: int | None, where: str, place: tuple[int, int]) -> None:
         """Remember what an event names as pruned or lost; what a finding of damage counts as 0 was made again."""
         lost = {each for found in details.get("findings", ()) if found["count"] for each in found["names"]}
         pruned = set(details.get("digests", ()))
-        fits = "findings" in details or len(pruned) == blobs
-        need(fits, ROWS, where, f"{blobs} digests of pruned blobs", len(pruned))
+        need(blobs in (None, len(pruned)), ROWS, where, f"{blobs} digests of pruned blobs", len(pruned))
         self.hold(sum(PER_PRUNED + sys.getsizeof(each) for each in lost | pruned))
         self.lost |= lost
-        self.pruned |= pruned
+        self.pruned.update((each, max(place, self.pruned.get(each, place))) for each in pruned)
     def merge_columns(self, header: str, columns: dict[str, dict[int, str]], where: str) -> None:
         """Remember which types the fields of rows have; their header may come later in the pack."""
         self.hold(0 if header in self.columns else PER_COLUMN * len(columns))
@@ -1007,12 +1004,13 @@ class Inspection:
                 need(named, RANGE, f"log {log.id}", f"entry {at}, or a signed event that names it as lost", "neither")
             which = f"entry {at}" if len(gap) == 1 else f"entries {gap[0]} to {at}"
             self.report.problem(INCOMPLETE, RANGE, f"log {log.id}: lost to damage, as signed events say: {which}")
-        absent = {digest.hex(): kinds[1][0] for digest, kinds in self.named.items() if kinds[0]}
-        if absent.keys() & self.pruned:
-            self.report.remarks.append(f"! Pruned, as was signed: {len(absent.keys() & self.pruned)} of the blobs")
-        for name in sorted(absent.keys() - self.pruned):
-            why = "was lost to damage, as a signed event says" if name in self.lost else "is missing and was not pruned"
-            self.report.problem(INCOMPLETE, CONTENT, f"blob {name} ({absent[name]}) {why}")
+        absent = {digest.hex(): known for digest, known in self.named.items() if known[0]}
+        pruned = {name for name, known in absent.items() if name in self.pruned and known[1] < self.pruned[name]}
+        self.report.remarks += [f"! Pruned, as was signed: {len(pruned)} of the blobs"] if pruned else []
+        for name in sorted(absent.keys() - pruned):
+            why = "is missing and was not pruned" + " since it was named last" * (name in self.pruned)
+            why = "was lost to damage, as a signed event says" if name in self.lost else why
+            self.report.problem(INCOMPLETE, CONTENT, f"blob {name} ({absent[name][2][0]}) {why}")
         self.report.passed(RANGE, CONTENT)
 def key_text(form: str, log: Log) -> bytes:
     """Return a pattern of the whole file that holds a log's key in one form."""
@@ -1075,11 +1073,9 @@ def inflated(member: Member, left: int, length: int, digest: str) -> Iterator[by
     need((total, whole.hexdigest()) == (length, digest), BLOBS, where, f"{length} bytes of this SHA-256")
 # --- logs that follow each other, and whose key is whose --------------------------------------------------------------
 def check_chain(report: Report) -> list[tuple[Log, Log]]:
-    """Check how logs follow each other; return which log vouches for which.
-
-    A closed log vouches for the next by its last entry, which both keys sign. A log whose first entry names an earlier
-    one by size and root vouches for that one. Numbers of keys rise by one, as in TUF.
-    """
+    """Check how logs follow each other; return which log vouches for which."""
+    # A closed log vouches for the next by its last entry, which both keys sign. A log whose first entry names an
+    # earlier one by size and root vouches for that one. Numbers of keys rise by one, as in TUF.
     vouches: list[tuple[Log, Log]] = []
     numbers: dict[int, int] = {}  # of logs -> of their keys
     named = [log.opened["previous"] for log in report.logs if log.opened and log.opened["previous"]]
@@ -1157,25 +1153,32 @@ def compare_keys(report: Report, vouches: list[tuple[Log, Log]], given: tuple[st
 # --- completeness -----------------------------------------------------------------------------------------------------
 EXPLAINS = ("host-off", "agent-off", "suspended", "disk-full")
 Spans = List[Tuple[int, ...]]
-def check_cover(report: Report, options: Options) -> tuple[int, int]:
-    """Check that the pack holds the period and host asked for; return the period that is judged."""
-    start, end = report.period
-    since = start if options.since is None else options.since
-    until = end if options.until is None else options.until
+def check_cover(report: Report, options: Options) -> None:
+    """Check that the pack holds the period and host asked for."""
+    (since, until), (start, end) = report.period, report.stated
     if not start <= since < until <= end:
         text = f"asked for {period_text(since, until)}, the pack is of {period_text(start, end)}"
         report.problem(INCOMPLETE, COVER, text)
     if options.host is not None and not any(options.host in host.names for host in report.hosts):
         report.problem(INCOMPLETE, COVER, f"host {shown(options.host)} is not in the pack")
-    for log in report.logs:
-        walls = log.walls or [start]  # of a range that is lost as a whole, nothing is known
-        before = log.first > 0 and start <= walls[0] < end
-        behind = log.first + log.count < log.size and start <= walls[-1] < end
-        if before or behind:
-            text = f"log {log.id} goes on {'before' if before else 'behind'} the entries shown, perhaps in this period"
-            report.problem(INCOMPLETE, COVER, text)
+    for text in uncovered(report) if report.inside else ():
+        report.problem(INCOMPLETE, COVER, text)
     report.passed(COVER)
-    return since, until
+def uncovered(report: Report) -> Iterator[str]:
+    """Yield where entries may be left out: all logs are one sequence, of which one piece goes beyond the period."""
+    first, last, older, goes_on = report.inside[0], report.inside[-1], "", True  # goes_on: from the log before
+    for log in report.logs:
+        before, behind = not log.met or first <= log.met[0], not log.met or last >= log.met[-1]
+        where = "before" if before and log.first else "behind" if behind and log.first + log.count < log.size else ""
+        if where:
+            text = f"log {log.id} goes on {where} the entries shown, perhaps in this period"
+            yield f"{text}: {log.first} to {log.first + log.count - 1} of {log.size}"
+        if before and goes_on and not log.first and log.opened:
+            previous, why = log.opened["previous"], log.opened["why"]
+            named = f"{previous['origin']} of {previous['size']} entries" if previous else f"one not named ({why})"
+            if previous["origin"] != older if previous else why not in ("first", "one-shot"):
+                yield f"log {log.id} was begun after {shown(named, 300)}, which the pack does not show right before it"
+        older, goes_on = log.origin, behind
 def check_schedule(report: Report, options: Options, since: int, until: int) -> None:
     """Check that each table of each host was read as promised; an image is judged only if it is asked for."""
     judged = [host for host in report.hosts if host.observed == "live" and host.readings]
@@ -1282,25 +1285,23 @@ def inspect(report: Report, pack: TarPack | FolderPack, options: Options) -> Non
     """Check one pack, or a fleet pack and each pack in it."""
     members, raw = opened(pack)
     if b'"kind":"fleet","members":' in raw and not report.name:
-        check_fleet(report, (pack, members, raw), options)
+        check_fleet(report, pack, members, raw, options)
         return
-    Inspection(report, options.witnesses).run(pack, members, raw)
+    Inspection(report, options).run(pack, members, raw)
     compare_keys(report, check_chain(report), options.fingerprints)
     if options.host is None or not report.name or any(options.host in host.names for host in report.hosts):
-        since, until = report.period = check_cover(report, options)
-        check_schedule(report, options, since, until)
+        check_cover(report, options)
+        check_schedule(report, options, *report.period)
     check_time(report, options)
-def check_fleet(report: Report, fleet_pack: tuple[Any, Any, bytes], asked: Options) -> None:
-    """Check each host's pack in a fleet pack by the rules for packs, and that none is missing."""
-    pack, members, raw = fleet_pack
+def check_fleet(report: Report, pack: Any, members: Iterator[Member], raw: bytes, asked: Options) -> None:
+    """Check each host's pack in a fleet pack by the rules for packs, and that none is missing; `raw` is its index."""
     pack.member_max, pack.total_max, report.fleet, held = TOTAL_MAX, FLEET_MAX, [], 0
     fleet = manifest_of(report, raw, FLEET_SHAPE)
     index = {each["member"]: each for each in fleet["hosts"]}
     there = [each["name"] for each in fleet["members"] if each["name"].startswith("hosts/")]
     counts = {"hosts": len(there), "missing": len(fleet["missing"])}
     need([*index] == there and fleet["counts"] == counts, MANIFEST, "manifest.json", "an index of the packs in it")
-    since, until = (given if mine is None else mine for mine, given in zip((asked.since, asked.until), report.period))
-    options = Options(asked.fingerprints, asked.host, since, until, asked.require, asked.witnesses)
+    options = Options(asked.fingerprints, asked.host, *asked.judged(*report.period), asked.require, asked.witnesses)
     for member in listed_members(report, pack, members, fleet["members"]):
         if member.name in index:
             told, tar = index[member.name], TarPack(member, hashlib.sha256())
@@ -1495,6 +1496,5 @@ def run() -> NoReturn:
         with contextlib.suppress(OSError):  # stderr may be closed, too
             os.write(2, f"verify.py: could not say what was found: {type(error).__name__}\n".encode())
     os._exit(code)  # at an ordinary end Python would try to print once more, and change the code
-
 if __name__ == "__main__":
     run()

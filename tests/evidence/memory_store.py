@@ -96,15 +96,23 @@ class MemoryStore:
 
     def rotate(self, key: PrivateKey, wall: str) -> None:
         """Close the log with a statement of both keys and open the next one."""
-        closed = self.last
         details = statement.event_details({})
         self.keep(details)
-        fields = statement.key_rotated(key.public, len(self._logs) + 1)
+        fields = statement.key_rotated(key.public, len({log.key.public.id16 for log in self._logs}) + 1)
         self.append(statement.event("key-rotated", fields, details, self.context(wall, None)), key)
+        self._open(Log(key, 1), "rotated", wall)
+
+    def new_epoch(self, wall: str, why: str = "restored") -> None:
+        """Open the next log of the same key."""
+        self._open(Log(self.last.key, self.last.epoch + 1), why, wall)
+
+    def _open(self, log: Log, why: str, wall: str) -> None:
+        """Go on with a log whose first entry names the one before."""
+        closed = self.last
         root = strict_base64.encode(tree.root(closed.leaves))
-        self._logs.append(Log(key, 1))
+        self._logs.append(log)
         previous = {"origin": closed.origin, "root": root, "size": len(closed.leaves)}
-        self.event("log-opened", {"previous": previous, "why": "rotated"}, {}, wall)
+        self.event("log-opened", {"previous": previous, "why": why}, {}, wall)
 
     def prune(self, digests: Sequence[str], wall: str) -> None:
         for each in digests:

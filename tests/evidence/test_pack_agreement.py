@@ -21,7 +21,9 @@ from tests.evidence.statements import GAP, observation, users
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TAMPERED, INCOMPLETE = 1, 3
 
-STEPS = st.sampled_from(["snapshot", "partial", "failed", "image", "rotate", "prune", "damage", "jump", "rest"])
+STEPS = st.sampled_from(
+    ["snapshot", "partial", "failed", "image", "rotate", "epoch", "prune", "damage", "jump", "rest"]
+)
 STORIES = st.lists(STEPS, min_size=1, max_size=25)
 HOURS = st.integers(0, 24 * 12)
 
@@ -42,6 +44,8 @@ class Story:
             self._snapshot(step, wall)
         elif step == "rotate":
             self.store.rotate(PrivateKey(self.count.to_bytes(32, "big")), wall)
+        elif step == "epoch":
+            self.store.new_epoch(wall)
         elif step == "prune":
             there = [each for each in self.store.blobs if each in self.store.rows]
             if there:
@@ -86,4 +90,6 @@ def test_any_pack_of_any_story_verifies(steps: list[str], start: int, length: in
     # Nothing was promised, so only an attempt that failed or a period before the first reading may be a gap.
     assert seen.returncode in (0, INCOMPLETE), seen.stdout + seen.stderr
     assert "not pruned" not in seen.stdout
+    assert "goes on" not in seen.stdout
+    assert "right before it" not in seen.stdout
     assert "✓ Signature valid" in seen.stdout

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evidence import batch, note, sshsig, strict_base64, tree
+from evidence import batch, note, sshsig, tree
 from evidence.batch import Contents, signed_part
 from evidence.batch_form import Place
 from evidence.keys import PrivateKey
@@ -72,11 +72,7 @@ class Agent:
 
     def new_epoch(self, why: str = "restored") -> None:
         """Open the next log of the same key."""
-        closed = self.log
-        root = strict_base64.encode(tree.root(closed.leaves))
-        previous = {"origin": closed.origin, "root": root, "size": len(closed.leaves)}
-        self.store._logs.append(Log(closed.key, closed.epoch + 1))
-        self.store.event("log-opened", {"previous": previous, "why": why}, {}, self.wall())
+        self.store.new_epoch(self.wall(), why)
 
     def checkpoint(self, size: int | None = None, log: Log | None = None) -> bytes:
         """Return the signed note of a size of the log."""

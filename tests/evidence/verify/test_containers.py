@@ -107,6 +107,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "two names that differ in case": (_listed("readme.txt"), "unique in any case"),
     "a name in capitals": (_listed("reports/Score.txt"), "an allowed name"),
     "a way out of the folder": (_listed("reports/../../etc/cron.d/x"), "an allowed name"),
+    "two dots within a name": (_listed("reports/a..b"), "an allowed name"),
     "a name that folders read in two ways": (_listed("reports/./x"), "an allowed name"),
     "an absolute name": (_listed("/etc/passwd"), "an allowed name"),
     "a name with a newline": (_listed("reports/a\nb"), "an allowed name"),
