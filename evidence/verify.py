@@ -67,7 +67,7 @@ MANIFEST_MAX, SMALL_MAX, PADDING_MAX = 16 * MIB, MIB, MIB  # small: keys, checkp
 BUNDLE, ENVELOPE_MAX, PAYLOAD_MAX, OUTPUT_LINES_MAX, OUTPUT_COLUMNS_MAX = 256, 90_000, 61_440, 200, 400
 BLOB_MEMBER_MAX, BLOB_MAX, LINE_MAX, HELD_MAX = 32 * MIB, 64 * MIB, 4 * MIB, 64 * MIB
 SUBJECTS_MAX = COLUMNS_MAX = REASONS_MAX = LOGS_MAX = PROBLEMS_MAX = 1_000
-NODES_MAX, MANIFEST_NODES_MAX, DEPTH_MAX, SAFE_INTEGER = 200_000, 500_000, 32, 2**53 - 1
+NODES_MAX, MANIFEST_NODES_MAX, DEPTH_MAX, SAFE_INTEGER = 200_000, 600_000, 32, 2**53 - 1
 # What is kept in memory, by these estimates in bytes; a pack of more than HELD_MAX is exported in shorter periods.
 PER_MEMBER, PER_NAME, PER_COLUMN, PER_ENTRY, PER_TABLE, PER_READING, PER_PRUNED = 600, 260, 400, 500, 1_500, 150, 70
 TABLES_FROM = 100  # signatures of one key before tables of its multiples are worth their making
@@ -128,7 +128,7 @@ ONE_SPELLING = json.JSONEncoder(ensure_ascii=False, check_circular=False, separa
 def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
     wide = len(raw) > LINE_MAX and max(raw) > 0xC3  # noqa: PLR2004  one character behind U+00FF makes all of them wide
-    if wide or len(raw) > nodes_max < raw.count(b",") + raw.count(b"[") + raw.count(b"{"):
+    if wide or len(raw) > nodes_max < raw.count(b",") + raw.count(b"[") + 2 * raw.count(b"{"):
         raise UnusableError(f"expected a document of at most {nodes_max} values, found more than fit into memory")
     try:
         value = JSON.decode(raw.decode("utf-8"))

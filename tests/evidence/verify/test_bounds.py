@@ -53,6 +53,15 @@ def _organisation() -> bytes:
     return story.tar()
 
 
+def _objects() -> bytes:
+    story = forge.small()
+    deep: Any = {}
+    for _ in range(29):
+        deep = {"a": deep}
+    story.manifest_edit = lambda value: value.update(organisation=[deep] * ((verify.MANIFEST_NODES_MAX - 1000) // 61))
+    return story.tar()
+
+
 def _lines() -> bytes:
     story = Story()
     for count in range(140):
@@ -88,6 +97,7 @@ BOMBS = {
     "reasons of absences": _absences,
     "reasons of gaps": _reasons,
     "the name of the organisation": _organisation,
+    "objects within objects": _objects,
     "lines of unknown keys": _lines,
     "leaves": _leaves,
 }
