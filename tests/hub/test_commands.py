@@ -87,17 +87,21 @@ def test_hosts_shows_who_reports_and_who_does_not(
 
 
 def test_a_pack_over_all_hosts_is_written_beside_the_running_hub(
-    hub: RunningHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_hub: RunningHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    agent = Agent(3, "c.example")
-    hub.enrol(agent)
-    agent.append(3)
-    hub.send(agent.batch(tmp_path))
-    pack = ["pack", "--data", str(hub.data), "--since", "2026-01-01", "--until", "2026-01-31"]
+    agent, silent = Agent(3, "c.example"), Agent(4, "d.example")
+    agent.append(3, every=3 * 1440)
+    silent.append()
+    for each in (agent, silent):
+        own_hub.enrol(each)
+        own_hub.send(each.batch(tmp_path))
+    (tmp_path / "list").write_text("c.example\nd.example\n")
+    said(capsys, "expect", str(tmp_path / "list"), "--data", str(own_hub.data))
+    pack = ["pack", "--data", str(own_hub.data), "--since", "2026-01-03", "--until", "2026-01-31"]
     code, out, err = said(capsys, *pack, "-o", str(tmp_path / "fleet.tar"), "--org", "ACME")
-    assert code == 3  # others are missing
+    assert code == 3  # the other is missing
     assert "hosts    " in out
-    assert "silent since" in err
+    assert "d.example: silent since 2026-01-01" in err
     verify = [sys.executable, str(ROOT / "evidence" / "verify.py"), str(tmp_path / "fleet.tar")]
     checked = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert checked.returncode == 3

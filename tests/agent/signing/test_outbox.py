@@ -477,7 +477,7 @@ def test_an_outbox_that_cannot_be_looked_at_stops_nobody_from_signing(
         alive = Request(Event(kind="heartbeat", fields={}, details={}, labels={}))
         assert isinstance(service.act(alive, 0), Signed)
         service.finish()
-        assert "File exists" in capsys.readouterr().err
+        assert capsys.readouterr().err == f"evidenced _sign: {outbox}: file exists\n"
     outbox.unlink()
     service.act(alive, 0)
     service.finish()
