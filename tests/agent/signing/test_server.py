@@ -139,7 +139,7 @@ def test_a_stopped_process_keeps_nobody_waiting(running: Running) -> None:
     try:
         os.waitid(os.P_PID, peer.pid, os.WSTOPPED)
         with open_door(running.places) as door:
-            assert door.hello().size
+            assert door.hello().secret
         peer.send_signal(signal.SIGCONT)
         assert peer.wait(20) == 0
     finally:
