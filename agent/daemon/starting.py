@@ -39,8 +39,8 @@ def main(words: list[str]) -> int:
 
 
 def _locked(folder: str) -> int | None:
-    """Return the lock that only one supervisor holds, None if another has it."""
-    fd = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    """Return the lock that only one supervisor holds, None if another has it; whoever may open it may hold it."""
+    fd = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

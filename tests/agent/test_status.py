@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.delivery.progress import Parked, Progress, records
 from agent.places import places
-from agent.supervision import parse
+from agent.supervision import is_running, parse
 from tests.agent.command_line import Evidenced
 
 SAID = """\
@@ -79,6 +79,22 @@ def test_whoever_asks_is_shown_the_service_that_runs(
     assert evidenced("status").lines[0].startswith("running   process 4711")
     other = evidenced("status", "--state", state / "other")
     assert other.lines[0].startswith("! the service does not run")
+
+
+@pytest.mark.parametrize(("pid", "runs"), [(1, True), (2**22 + 1, False), (0, False), (2**70, False)])
+def test_whoever_may_not_open_the_lock_is_told_by_the_supervisors_own_word(
+    state: Path, running: Path, monkeypatch: pytest.MonkeyPatch, pid: int, runs: bool
+) -> None:
+    running.write_text(SAID.format(**WELL).replace("4711", str(pid)))
+    opened = os.open
+
+    def closed(path: str, *rest: int) -> int:
+        if path.endswith("/lock"):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, *rest)
+
+    monkeypatch.setattr("agent.supervision.os.open", closed)
+    assert is_running(places(str(state))) is runs
 
 
 @pytest.mark.parametrize(
