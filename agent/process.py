@@ -82,13 +82,13 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 def _flushed(code: int) -> int:
-    """Return the exit code once all that was printed is written; 3 if it cannot be."""
+    """Return the exit code once all that was printed is written; if it cannot be 3, or 2 where that was it already."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        if code != COULD_NOT_RUN:
+        if code not in {WRONG_USE, COULD_NOT_RUN}:
             why = (error.strerror or "an error").lower()
             sys.stderr.write(f"evidenced: standard output: expected to write all of it, found: {why}\n")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left would be tried again, and told again, at exit
-        return COULD_NOT_RUN
+        return code if code == WRONG_USE else COULD_NOT_RUN
     return code

@@ -1486,15 +1486,15 @@ def main(argv: list[str], stdout: TextIO, program: str = "verify.py") -> int:
         heads = [[f"{shown(report.path)}:"] if len(reports) > 1 else [] for report in reports]
         write(stdout, [line for head, report in zip(heads, reports) for line in [*head, *page(report)]])
     return min((report.code for report in reports if report.code), default=OK)
-def run() -> NoReturn:
-    """Leave with the exit code of `main`; what goes wrong here is 2, and never 1, which would mean tampered."""
+def verdict(argv: list[str], stdout: TextIO, program: str = "verify.py") -> int:
+    """Return the exit code of `main`; what goes wrong here is 2, and never 1, which would mean tampered."""
     try:
-        code = main(sys.argv[1:], sys.stdout)
-        sys.stdout.flush()
+        code = main(argv, stdout, program)
+        stdout.flush()
     except Exception as error:  # noqa: BLE001  a full disk, a closed stdout, or a defect of this script
         code = UNUSABLE
         with contextlib.suppress(OSError):  # stderr may be closed, too
-            os.write(2, f"verify.py: could not say what was found: {type(error).__name__}\n".encode())
-    os._exit(code)  # at an ordinary end Python would try to print once more, and change the code
+            os.write(2, f"{program}: could not say what was found: {type(error).__name__}\n".encode())
+    return code
 if __name__ == "__main__":
-    run()
+    os._exit(verdict(sys.argv[1:], sys.stdout))  # at an ordinary end Python would try to print once more
