@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from collectors.access.ssh.wildcards import ANY, WILDCARDS, Token, fits
 from collectors.contract import MalformedError
 
 WILD = frozenset("*?[\\")
 
-_ANY = frozenset(range(256))
 _CLASSES = {
     "alnum": string.ascii_letters + string.digits,
     "alpha": string.ascii_letters,
@@ -32,9 +32,6 @@ _CLASSES = {
     "xdigit": string.hexdigits,
 }
 
-Token = frozenset[int] | None
-"""The bytes that may stand at one place; None is a star."""
-
 
 class Part(msgspec.Struct, frozen=True):
     """What stands between two slashes of a pattern."""
@@ -46,9 +43,9 @@ class Part(msgspec.Struct, frozen=True):
     """It begins with a dot, and so fits names that do."""
 
     def fits(self, name: str) -> bool:
-        """Return whether a name of a folder fits; time is at most the product of both lengths."""
+        """Return whether a name of a folder fits."""
         raw = os.fsencode(name)
-        return (self.hidden or raw[:1] != b".") and _fits(self.tokens, raw)
+        return (self.hidden or raw[:1] != b".") and fits(self.tokens, raw)
 
 
 def parts_of(pattern: str) -> tuple[Part, ...] | None:
@@ -73,8 +70,8 @@ def parts_of(pattern: str) -> tuple[Part, ...] | None:
             tokens.append(found)
             wild = True
             continue
-        elif letter in _WILDCARDS:
-            tokens.append(_WILDCARDS[letter])
+        elif letter in WILDCARDS:
+            tokens.append(WILDCARDS[letter])
             wild = True
         else:
             tokens.append(frozenset({letter & _BYTE}))
@@ -86,7 +83,6 @@ _BYTE = 0xFF
 _PROTECTED = 0x100
 """Marks a letter after a backslash: it equals no letter with a meaning."""
 _SLASH, _OPEN, _CLOSE, _NOT, _RANGE, _COLON = b"/[]!-:"
-_WILDCARDS: dict[int, Token] = {ord("*"): None, ord("?"): _ANY}
 
 
 def _letters(raw: bytes) -> Iterator[int]:
@@ -133,7 +129,7 @@ def _set_at(letters: list[int], at: int) -> tuple[frozenset[int] | None, int]:
         else:
             found.add(letter)
             at += 1
-    return _ANY - found if negated else frozenset(found), at + 1
+    return ANY - found if negated else frozenset(found), at + 1
 
 
 def _class_at(letters: list[int], at: int) -> str | None:
@@ -157,22 +153,3 @@ def _at(letters: list[int], at: int) -> int:
     if at >= len(letters):
         raise MalformedError("a closing bracket", "the end of the pattern")
     return letters[at]
-
-
-def _fits(tokens: tuple[Token, ...], raw: bytes) -> bool:
-    at = place = 0
-    star, mark = -1, 0
-    while place < len(raw):
-        token = tokens[at] if at < len(tokens) else frozenset[int]()
-        if token is None:
-            star, mark = at, place
-            at += 1
-        elif raw[place] in token:
-            at += 1
-            place += 1
-        elif star >= 0:  # let the last star take one byte more
-            at, mark = star + 1, mark + 1
-            place = mark
-        else:
-            return False
-    return all(each is None for each in tokens[at:])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import msgspec
 
+from collectors.access.ssh.wildcards import WILDCARDS, fits
 from collectors.contract import MalformedError
 
 Verdict = Literal["yes", "no", "perhaps"]
@@ -116,19 +118,6 @@ def _pattern_list(patterns: str, names: frozenset[str]) -> tuple[Verdict, list[s
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Return whether a pattern of `*`, `?` and letters fits a whole name; time is at most their product."""
-    at = place = 0
-    star, mark = -1, 0
-    while place < len(name):
-        if at < len(pattern) and pattern[at] == "*":
-            star, mark = at, place
-            at += 1
-        elif at < len(pattern) and pattern[at] in ("?", name[place]):
-            at += 1
-            place += 1
-        elif star >= 0:  # let the last star take one letter more
-            at, mark = star + 1, mark + 1
-            place = mark
-        else:
-            return False
-    return set(pattern[at:]) <= {"*"}
+    """Return whether a pattern of `*`, `?` and letters fits a whole name; `?` is one byte (match_pattern, match.c)."""
+    tokens = [WILDCARDS.get(each, frozenset({each})) for each in os.fsencode(pattern)]
+    return fits(tokens, os.fsencode(name))
