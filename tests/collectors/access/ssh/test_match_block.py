@@ -109,10 +109,10 @@ def test_patterns_fit_as_their_definition_says(pattern: str, name: str) -> None:
 def test_a_pattern_of_many_stars_does_not_take_for_ever() -> None:
     started = time.process_time()
     assert not matches("*a" * 200 + "b", "a" * 5_000)
+    assert time.process_time() - started < 2
 
 
 def test_a_question_mark_is_one_byte() -> None:
     assert not matches("j?", "jé")
     assert matches("j??", "jé")
     assert matches("j*", "jé")
-    assert time.process_time() - started < 2
