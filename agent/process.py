@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from agent.errors import COULD_NOT_RUN, WRONG_USE
-from agent.interrupts import raise_again
+from agent.interrupts import hang_ups_told, raise_again
 from agent.main import main as command_line
 from agent.terminal import plainly
 
@@ -84,7 +85,9 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 def _flushed(code: int) -> int:
     """Return the exit code once all that was printed is written; if it cannot be 3, or 2 where that was it already."""
     try:
-        sys.stdout.flush()
+        # That nothing could be said stands: a reader who has gone must not make an end by SIGPIPE of it.
+        with hang_ups_told() if code == WRONG_USE else contextlib.nullcontext():
+            sys.stdout.flush()
     except OSError as error:
         if code not in {WRONG_USE, COULD_NOT_RUN}:
             why = (error.strerror or "an error").lower()

@@ -33,6 +33,9 @@ for _each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_each) == signal.SIG_IGN:
         signal.signal(_each, signal.default_int_handler if _each == signal.SIGINT else signal.SIG_DFL)
 
+# Children have the buffered streams that users have: what is left in them at the end is a case of its own.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
 

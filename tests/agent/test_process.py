@@ -50,10 +50,8 @@ sys.exit(process.start())
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell command, with buffered streams as users have them."""
-    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=False, env=surroundings | environment, timeout=60
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env=os.environ | environment, timeout=60
     )
 
 
@@ -91,11 +89,15 @@ def test_a_verdict_that_cannot_be_printed_is_2_as_that_of_the_script_itself(opti
     assert [shell(each).returncode for each in ways] == [2, 2]
 
 
-def test_a_reader_that_goes_away_leaves_no_verdict() -> None:
+@pytest.mark.parametrize("streams", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+def test_a_reader_that_goes_away_leaves_no_verdict(streams: dict[str, str]) -> None:
+    surroundings = os.environ | streams
     for way in VERIFIERS:
         there, here = os.pipe()
         os.close(there)
-        ran = subprocess.run([*way, PACK], stdout=here, stderr=subprocess.PIPE, check=False, timeout=60)
+        ran = subprocess.run(
+            [*way, PACK], stdout=here, stderr=subprocess.PIPE, check=False, env=surroundings, timeout=60
+        )
         os.close(here)
         assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1)
 
