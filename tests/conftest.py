@@ -25,8 +25,12 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-APART = tuple(Path(__file__).parent / each for each in ("booted", "packages", "faults"))
-"""Runs of their own: `make test-booted` boots root trees, `make test-faults` breaks a whole running system."""
+APART = {
+    Path(__file__).parent / "booted": "make test-booted",
+    Path(__file__).parent / "packages": "make test-booted",
+    Path(__file__).parent / "faults": "make test-faults",
+}
+"""Runs of their own, and what starts them: they boot root trees, or break a whole running system."""
 
 # Under nohup, or as a job in the background, these are ignored, by every child too: tests that send them would wait.
 for _each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -55,11 +59,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what has a run of its own unless it is asked for by name."""
-    asked = [Path(each.partition("::")[0]).resolve() for each in config.args]
-    for folder in APART:
-        if collection_path == folder:
-            return None if any(each == folder or folder in each.parents for each in asked) else True
-    return None
+    return True if collection_path in APART and not is_asked(collection_path, config) else None
+
+
+def is_asked(folder: Path, config: pytest.Config) -> bool:
+    """Return whether the command line names a folder, or something in it."""
+    return any(folder in (each, *each.parents) for each in named(config))
+
+
+def named(config: pytest.Config) -> list[Path]:
+    """Return what the command line names."""
+    return [Path(each.partition("::")[0]).resolve() for each in config.args]
+
+
+def left_out(config: pytest.Config) -> list[str]:
+    """Return the runs of their own that would have been among what was asked for, with what starts each."""
+    within = [each for each in APART if not is_asked(each, config) and set(named(config)) & set(each.parents)]
+    return [f"{each.relative_to(config.rootpath)}/ is a run of its own: {APART[each]}" for each in within]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -103,6 +119,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section(f"{len(found)} tests could not run on this machine")
         for reason, count in sorted(Counter(reason for _, reason in found).items()):
             terminalreporter.line(f"{count:5}  {reason}")
+    for line in left_out(config):
+        terminalreporter.line(line)
     if config.getoption("--listed-skips"):
         ran = {report.nodeid for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])}
         for problem in unlisted(found, ran):

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +79,12 @@ class Victim:
             met,
         )
 
-    def counts(self, action: str, state: Path) -> Counter[str]:
+    def counts(self, action: str, state: Path, calls: Sequence[str] = CALLS) -> Counter[str]:
         """Return how often each call is made when nothing fails."""
         self._say(json.dumps({"action": action, "state": str(state)}))
         child = int(self._hear().removeprefix("ready "))
         log = state.with_name("trace")
-        with traced(child, log, None):
+        with traced(child, log, None, calls):
             self._say("go")
             list(iter(self._hear, ""))
         return Counter(re.findall(r"^(?:\d+ +)?([a-z0-9]+)\(", log.read_text(errors="replace"), re.MULTILINE))
@@ -107,10 +107,10 @@ class Victim:
 
 
 @contextlib.contextmanager
-def traced(child: int, log: Path, fault: str | None) -> Iterator[None]:
+def traced(child: int, log: Path, fault: str | None, calls: Sequence[str] = CALLS) -> Iterator[None]:
     """Attach strace to a process that waits, and let go when it has ended."""
-    calls = fault.partition(":")[0] if fault else ",".join(CALLS)
-    command = ["strace", "-o", str(log), "-e", f"trace={calls}", "-p", str(child)]
+    wanted = fault.partition(":")[0] if fault else ",".join(calls)
+    command = ["strace", "-o", str(log), "-e", f"trace={wanted}", "-p", str(child)]
     tracer = subprocess.Popen(
         [*command, *(["-e", f"inject={fault}"] if fault else [])], stderr=subprocess.PIPE, text=True
     )
