@@ -1359,7 +1359,7 @@ def verify(path: str, options: Options) -> Report:
 def page(report: Report) -> list[str]:
     """Return what people read of one pack."""
     if report.unusable:
-        return [f"✗ Not verified: {report.unusable}"]
+        return [f"✗ Not verified: {shown(report.path)}: {report.unusable}"]
     tampered = [f"✗ Tampered: {text}" for code, check, text in report.problems if code == TAMPERED and check != KEY]
     if tampered:
         held = ", ".join(map(str, sorted(report.checks))) or "none"
@@ -1411,7 +1411,7 @@ def as_json(report: Report) -> str:
     problems = [{"exit": code, "check": number, "text": text} for code, number, text in report.problems]
     logs = [{"id": log.id, "size": log.size, "first": log.first, "count": log.count} for log in report.logs]
     keys = [{"fingerprint": fingerprint, "compared": compared} for fingerprint, compared in report.keys]
-    period = {"since": utc(report.period[0]), "until": utc(report.period[1])}
+    period = None if report.unusable else {"since": utc(report.period[0]), "until": utc(report.period[1])}
     facts = {"file": report.path, "exit": report.code, "unusable": report.unusable or None, "checks": checks}
     facts.update(problems=problems, entries=report.entries, blobs=report.blobs, period=period, logs=logs, keys=keys)
     facts.update(name=report.name or None, hosts=[{"names": [*x.names], "observed": x.observed} for x in report.hosts])

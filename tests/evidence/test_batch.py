@@ -396,7 +396,8 @@ def test_the_auditors_script_says_what_a_batch_is(shipper: Shipper) -> None:
     info = shipper.write(shipper.append(*FEW), 0)
     said = Auditor.run(shipper.path(info))
     assert said.code == 2
-    assert said.text == "✗ Not verified: a batch, not a pack: give it to a hub, or to evidenced import\n"
+    assert said.text.startswith(f"✗ Not verified: {shipper.path(info)}: a batch, not a pack: give it to a hub")
+    assert said.text.count("\n") == 1
 
 
 @pytest.mark.parametrize(

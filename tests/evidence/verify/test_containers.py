@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -185,7 +186,7 @@ def test_what_is_no_pack_is_wrong_use_and_one_clear_line(auditor: Auditor, name:
     verdict = auditor.ask(NOT_PACKS[name])
     assert verdict.code == 2
     assert len(verdict.lines) == 1
-    assert verdict.lines[0].startswith("✗ Not verified: expected a pack")
+    assert re.match("✗ Not verified: /[^:]*: expected a pack", verdict.lines[0])
 
 
 def test_a_file_that_is_not_there_and_a_folder_without_manifest_are_wrong_use(auditor: Auditor, tmp_path: Path) -> None:
@@ -275,7 +276,7 @@ def test_a_folder_without_a_manifest_is_no_pack_whatever_is_in_it(auditor: Audit
         (folder / "vconsole.conf").symlink_to("/etc" if what == "a link" else "/nowhere")
     verdict = auditor.run(str(folder))
     assert verdict.code == 2
-    assert verdict.lines[0].startswith("✗ Not verified: expected a pack, which begins with manifest.json")
+    assert verdict.lines[0].startswith(f"✗ Not verified: {folder}: expected a pack, which begins with manifest.json")
 
 
 def test_a_manifest_that_is_a_link_is_tampered(auditor: Auditor, tmp_path: Path) -> None:

@@ -110,6 +110,12 @@ def test_json_says_the_same_and_names_each_check(auditor: Auditor) -> None:
     assert {at for at, result in results.items() if result == "held"} == set(results) - {12, 13, 16}
 
 
+def test_json_of_what_is_no_pack_has_no_period(auditor: Auditor, tmp_path: Path) -> None:
+    value = json.loads(auditor.run(str(tmp_path / "nowhere"), "--json").text)
+    assert (value["exit"], value["period"]) == (2, None)
+    assert value["unusable"] == "expected a pack that can be read, found: No such file or directory"
+
+
 def test_json_names_the_check_that_failed(auditor: Auditor) -> None:
     story = forge.small()
     story.logs[0].envelopes[2] = lambda value: {**value, "payloadType": "text/plain"}
