@@ -225,7 +225,7 @@ natural, positive, A_ROOT = whole(0), whole(1), re.compile(r"[A-Za-z0-9+/]{42}[A
 HEX64, HEX, SHORT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{1,128}"), re.compile(".{0,255}", re.DOTALL)
 FINGERPRINT, LOG_ID = re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), re.compile(r"[0-9a-f]{16}-[1-9][0-9]{0,15}")
 A_TIME, IN_BASE64 = readable(moment, "a time in UTC"), readable(decoded, "base64")
-PERIOD = {"since": A_TIME, "until": A_TIME}
+PERIOD, LISTED = {"since": A_TIME, "until": A_TIME}, re.compile(rf".{{0,255}}( {FINGERPRINT.pattern})?", re.DOTALL)
 LOG_SHAPE = {"count": positive, "first": natural, "id": LOG_ID, "keyid": FINGERPRINT, "origin": str, "size": natural}
 MEMBERS_SHAPE = list_of({"name": str, "sha256": HEX64, "size": natural}, MEMBERS_MAX)
 MANIFEST_SHAPE = {
@@ -236,7 +236,7 @@ HOST_FILE, HOST_NAME = re.compile(r"hosts/[a-z0-9.-]{1,80}\.tar\.gz"), re.compil
 HOST_PACKS = list_of({"member": HOST_FILE, "name": HOST_NAME, "tar_sha256": HEX64}, MEMBERS_MAX)
 FLEET_SHAPE = {
     "counts": {"hosts": natural, "missing": natural}, "format": (FORMAT,), "hosts": HOST_PACKS, "kind": ("fleet",),
-    "missing": list_of({"last": maybe(A_TIME), "name": SHORT}, MEMBERS_MAX, by_name=True),
+    "missing": list_of({"last": maybe(A_TIME), "name": LISTED}, MEMBERS_MAX, by_name=True),
     "members": MEMBERS_SHAPE, "organisation": maybe(SHORT), "period": PERIOD}
 ENVELOPE_SHAPE = {"payload": IN_BASE64, "payloadType": ("application/vnd.in-toto+json",),
                   "signatures": list_of({"keyid": FINGERPRINT, "sig": IN_BASE64}, 2, 1)}

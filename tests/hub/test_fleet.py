@@ -118,6 +118,18 @@ def test_a_host_that_fell_silent_is_not_hidden_by_another_one_that_takes_its_nam
         assert [each["name"] for each in summary.missing] == [gone]
 
 
+def test_a_missing_host_of_the_longest_name_with_a_key_behind_is_no_tampering(
+    own_hub: RunningHub, tmp_path: Path
+) -> None:
+    line = f"{'n' * presence.MAX_NAME} {Agent(1).key.public.fingerprint}"
+    assert presence.parse_list(line, "list") == [line]
+    path = tmp_path / "fleet.tar"
+    with written(own_hub, path, line) as summary:
+        assert [each["name"] for each in summary.missing] == [line]
+    code, text = verdict(path)
+    assert (code, "Tampered" in text) == (3, False), text
+
+
 def test_a_line_of_the_list_with_a_key_is_not_met_by_a_host_that_is_called_so(
     own_hub: RunningHub, tmp_path: Path
 ) -> None:
