@@ -1,6 +1,6 @@
 """What the hub's program asks of its own process: time to clean up when a signal stops it.
 
-`serve` heeds SIGTERM and SIGINT in its own way once it serves. The room of agents has the like of its own, since
+`serve` heeds the same signals in its own way once it serves. The room of agents has the like of its own, since
 neither imports the other.
 """
 

@@ -75,7 +75,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serve(hub: Hub, listening: socket.socket, tls: Tls | None, log: AccessLog, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then let the requests that were begun end, for 10 s at most."""
+    """Serve until SIGTERM, SIGINT or SIGHUP; then let the requests that were begun end, for 10 s at most."""
     context = None if tls is None else tls.context()
     app = Application(hub)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the access log tells what is to be told
@@ -98,8 +98,9 @@ def serve(hub: Hub, listening: socket.socket, tls: Tls | None, log: AccessLog, r
     config.load()
     config.ssl = context  # ours, since uvicorn's own cannot say which TLS is the oldest
     server = _Server(config, ready)
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _passed_on)  # uvicorn raises the signal again when it has ended
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:  # nohup(1) has one ignored
+            signal.signal(each, server.heed)
     try:
         server.run(sockets=[listening])
     finally:
@@ -119,6 +120,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._ready()
 
+    def heed(self, _number: int, _frame: object) -> None:
+        """End when it can; nothing may be raised here, since asyncio takes that for a defect of what it runs.
 
-def _passed_on(_number: int, _frame: object) -> None:
-    """Do nothing: the server has heeded the signal."""
+        uvicorn itself heeds SIGTERM and SIGINT while it serves, and raises them again when it has ended.
+        """
+        self.should_exit = True

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,9 @@ class Answer:
 class RunningHub:
     """A hub in a process of its own; it may be killed and started again on the same folder."""
 
-    def __init__(self, data: Path, *options: str, name: str = NAME) -> None:
+    def __init__(self, data: Path, *options: str, name: str = NAME, program: Sequence[str] = ("-m", "hub")) -> None:
         self.data = data
+        self._program = program
         self._options = options
         self._name = name
         self._tokens = data.parent / f"{data.name}.tokens"
@@ -65,7 +66,7 @@ class RunningHub:
         return self._process.pid
 
     def start(self) -> RunningHub:
-        command = [sys.executable, "-m", "hub", "serve", "--data", str(self.data), "--name", self._name]
+        command = [sys.executable, *self._program, "serve", "--data", str(self.data), "--name", self._name]
         command += ["--listen", f"127.0.0.1:{self.port}", "--token-file", str(self._tokens), "--reserve", "0"]
         with self._log.open("ab") as log:
             begun = self._log.stat().st_size
@@ -84,6 +85,11 @@ class RunningHub:
         """End it as systemd does and return its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end and return its exit code."""
+        assert self._process is not None
         return self._process.wait(30)
 
     def kill(self) -> None:

@@ -85,8 +85,35 @@ def test_a_signal_that_the_shell_ignores_for_it_stays_ignored(name: str) -> None
     assert done.stdout.strip() in {"1", "Handlers.SIG_IGN"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_hub_that_serves_ends_in_peace(own_hub: RunningHub, number: signal.Signals) -> None:
     os.kill(own_hub.pid, number)
-    assert own_hub.stop() == 0
+    assert own_hub.ended() == 0
     assert "stopped by" not in own_hub.log_text()
+
+
+BUSY = """
+import signal, sys
+from hub import process
+from hub.web import app
+
+routed = app._Routes.__call__
+
+async def hung_up(self, *rest):
+    signal.raise_signal(signal.SIGHUP)
+    await routed(self, *rest)
+
+app._Routes.__call__ = hung_up
+sys.exit(process.start())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_within_a_request_ends_the_hub_when_the_answer_is_out(tmp_path: Path, number: signal.Signals) -> None:
+    hub = RunningHub(tmp_path / "data", program=["-c", BUSY.replace("SIGHUP", number.name)]).start()
+    try:
+        assert hub.ask("GET", "/v1/hub").status == 200
+        assert hub.ended() == 0
+        assert "Traceback" not in hub.log_text()
+    finally:
+        hub.kill()
