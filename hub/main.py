@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from evidence.errors import EvidenceError
-from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from hub.errors import COULD_NOT_RUN, WRONG_USE, CommandError
 from hub.terminal import printable
 
 COMMANDS = {
@@ -59,8 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     except EvidenceError as error:
         return _complain(name, str(error), COULD_NOT_RUN)
     except BrokenPipeError:  # `evidenced-hub hosts | head`; the signal itself would end a hub whose client is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return COULD_NOT_RUN
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return _complain(name, where + (error.strerror or type(error).__name__).lower(), COULD_NOT_RUN)

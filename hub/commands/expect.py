@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     names = None if options.file is None else parse_list(_text(options.file), options.file)
     with visiting(options.data) as folder:
         if names is None:
-            sys.stdout.writelines(f"{each}\n" for each in expected(folder.database))
+            sys.stdout.buffer.writelines(f"{each}\n".encode() for each in expected(folder.database))  # as it is read
         else:
             expect(folder.database, names)
             sys.stderr.write(f"evidenced-hub expect: hosts on the list: {len(names)}\n")
@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _text(path: str) -> str:
+    if path == "-" and sys.stdin is None:  # nothing at all would take the list away
+        raise CommandError("standard input: expected an open file, found it closed", COULD_NOT_RUN)
     if path == "-":
         data = sys.stdin.buffer.read(_LIMIT + 1)
     else:

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     with visiting(options.data) as folder:
         found = hosts(folder.database, int(time.time()), options.silent_after * _HOUR_S)
     if options.json:
-        sys.stdout.writelines(msgspec.json.encode(each).decode() + "\n" for each in found)
+        sys.stdout.buffer.writelines(msgspec.json.encode(each) + b"\n" for each in found)
     elif found:
         sys.stdout.writelines(f"{line}\n" for line in columns([_HEAD, *map(_row, found)]))
     else:

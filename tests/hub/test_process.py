@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hub import presence
+from hub.folder import serving
 from tests.hub.running import ROOT, RunningHub
 
 SLOW = """
@@ -117,3 +120,67 @@ def test_a_signal_within_a_request_ends_the_hub_when_the_answer_is_out(tmp_path:
         assert "Traceback" not in hub.log_text()
     finally:
         hub.kill()
+
+
+def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    script = script.replace("HUB", f"{sys.executable} -m hub")
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=os.environ | environment,
+        timeout=60,
+    )
+
+
+STREAMS = pytest.mark.parametrize("streams", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a hub's folder with one host on its list, which never came: `hosts` ends with 3, `expect` with 0."""
+    folder = tmp_path_factory.mktemp("data")
+    with serving(str(folder / "data")) as state:
+        presence.expect(state.database, ["jörg.example"])
+    return folder / "data"
+
+
+@STREAMS
+@pytest.mark.parametrize("command", ["hosts", "hosts --json", "expect"])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_one_line_and_exit_3(
+    data: Path, command: str, redirection: str, streams: dict[str, str]
+) -> None:
+    ran = shell(f"HUB {command} --data {data} {redirection}", **streams)
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1), ran.stderr
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_help_that_cannot_be_written_is_one_line_and_exit_3(redirection: str) -> None:
+    ran = shell(f"HUB hosts --help {redirection}")
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1), ran.stderr
+
+
+@STREAMS
+@pytest.mark.parametrize("command", ["hosts", "expect"])
+def test_a_reader_that_goes_away_is_no_fine_end(data: Path, command: str, streams: dict[str, str]) -> None:
+    script = f"exec 3> >(exec true); wait $!; HUB {command} --data {data} >&3"
+    ran = shell(script, **streams)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (3, "", "")
+
+
+def test_closed_streams_do_not_become_files_that_are_written_to(data: Path) -> None:
+    ran = shell(f"HUB expect --data {data} <&- 2>&-")
+    assert (ran.returncode, ran.stdout) == (0, "jörg.example\n")
+    ran = shell(f"HUB expect - --data {data} <&-")
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1), ran.stderr
+
+
+def test_output_in_ascii_escapes_what_it_has_no_place_for(data: Path) -> None:
+    ran = shell(f"HUB hosts --data {data}", PYTHONIOENCODING="ascii")
+    assert (ran.returncode, ran.stdout.split()[10:12]) == (3, ["j\\xf6rg.example", "never"])
+    assert shell("HUB --help", PYTHONIOENCODING="ascii").returncode == 0
+    found = json.loads(shell(f"HUB hosts --json --data {data}", PYTHONIOENCODING="ascii").stdout)
+    assert found["name"] == "jörg.example"
