@@ -7,6 +7,7 @@ tar streams. Memory is bounded: entries and blobs pass through one by one.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from evidence import restricted_json
+from evidence import restricted_json, verify
 from evidence.errors import PackError
 from evidence.pack_blobs import BlobReport, write_blobs
 from evidence.pack_members import BUNDLE, write_checkpoint, write_keys
@@ -252,7 +253,17 @@ def _manifest(spool: Spool, parts: Sequence[Part], contents: _Contents, blobs: B
         "organisation": options.organisation,
         "period": {"since": time_text(options.since), "until": time_text(options.until)},
     }
-    return restricted_json.encode(value) + b"\n"
+    return checked(restricted_json.encode(value) + b"\n", verify.MANIFEST_SHAPE, "export a shorter period")
+
+
+def checked(manifest: bytes, shape: Any, step: str) -> bytes:
+    """Return a manifest that the auditor's script was asked about: what is written, it must take. Raises: PackError."""
+    member = verify.Member("manifest.json", len(manifest), io.BytesIO(manifest).read)
+    try:
+        verify.manifest_of(verify.Report(""), member.whole(verify.MANIFEST_MAX), shape)
+    except (verify.TamperedError, verify.UnusableError) as error:
+        raise PackError("manifest.json", "one that verify.py takes", f"another ({error})", step) from None
+    return manifest
 
 
 def _tar(spool: Spool, manifest: bytes, tar: TarStream) -> str:

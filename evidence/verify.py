@@ -129,7 +129,7 @@ def strict_json(raw: bytes, nodes_max: int = NODES_MAX) -> Any:
     """Return the value of restricted JSON; raise ValueError with the reason for anything else."""
     wide = len(raw) > LINE_MAX and max(raw) > 0xC3  # noqa: PLR2004  one character behind U+00FF makes all of them wide
     if wide or len(raw) > nodes_max < raw.count(b",") + raw.count(b"[") + 2 * raw.count(b"{"):
-        raise UnusableError(f"expected a document of at most {nodes_max} values, found more than fit into memory")
+        raise UnusableError(f"expected at most {nodes_max} values, or 4 MiB with characters behind U+00FF, found more")
     try:
         value = JSON.decode(raw.decode("utf-8"))
         if ONE_SPELLING.encode(value).encode("utf-8") != raw:  # keys twice or unsorted, spaces, other escapes

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import IO, Any, BinaryIO, cast
 
-from evidence import restricted_json
+from evidence import restricted_json, verify
 from evidence.errors import EvidenceError, PackError
-from evidence.pack import FORMAT, PackSummary, export, script, time_text
+from evidence.pack import FORMAT, PackSummary, checked, export, script, time_text
 from evidence.pack_range import EmptyPeriodError, moment
 from evidence.pack_spool import Member
 from evidence.pack_tar import MAX_MEMBERS, MAX_TOTAL, TarStream
@@ -253,7 +253,8 @@ def _manifest(summary: FleetSummary, members: list[Member], period: Period) -> b
         "organisation": period.organisation,
         "period": {"since": time_text(period.since), "until": time_text(period.until)},
     }
-    return restricted_json.encode(value) + b"\n"
+    step = "shorten the list of expected hosts, or leave --org out if it is not in Latin letters"
+    return checked(restricted_json.encode(value) + b"\n", verify.FLEET_SHAPE, step)
 
 
 def utc_now() -> datetime:

@@ -9,6 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evidence import pack_tar, verify
+from evidence.errors import PackError
 from evidence.keys import PrivateKey
 from hub import presence, registry
 from hub.blob_files import BlobFiles
@@ -128,6 +130,20 @@ def test_a_missing_host_of_the_longest_name_with_a_key_behind_is_no_tampering(
         assert [each["name"] for each in summary.missing] == [line]
     code, text = verdict(path)
     assert (code, "Tampered" in text) == (3, False), text
+
+
+@pytest.mark.parametrize(("name", "organisation"), [("n" * 190, "ACME"), ("n" * 60, "株式会社")])
+def test_an_index_that_verify_would_not_take_is_never_written(tmp_path: Path, name: str, organisation: str) -> None:
+    with serving(str(tmp_path / "data")) as folder:
+        presence.expect(folder.database, [f"{name}{count}" for count in range(80_000)])
+    period = replace(PERIOD, organisation=organisation)
+    with (
+        visiting(str(tmp_path / "data")) as folder,
+        closing(BlobFiles(folder.blobs)) as blobs,
+        pytest.raises(PackError, match=r"one that verify\.py takes"),
+    ):
+        write(folder.database, blobs, str(tmp_path / "fleet.tar"), period, NOW, overwrite=False)
+    assert not (tmp_path / "fleet.tar").exists()
 
 
 def test_a_line_of_the_list_with_a_key_is_not_met_by_a_host_that_is_called_so(
