@@ -644,7 +644,6 @@ class Report:
         self.problems += [(code, check, text)] if len(self.problems) < PROBLEMS_MAX or code != INCOMPLETE else []
 # --- one pack, from front to back -------------------------------------------------------------------------------------
 Entry = types.SimpleNamespace  # a signed statement's log, place, wall, in_main, where, group (its host) and subjects
-BY_HAND, DISABLED = -1, -2
 NULL, TEXT, MOMENT, INTEGER, BOOLEAN, EMPTY, TEXTS, MOMENTS, INTEGERS, BOOLEANS = (1 << bit for bit in range(10))
 TYPES = {"text": TEXT | MOMENT, "time": MOMENT, "int": INTEGER, "bool": BOOLEAN,
          "list of text": EMPTY | TEXTS | MOMENTS, "list of time": EMPTY | MOMENTS, "list of int": EMPTY | INTEGERS,
@@ -1151,7 +1150,7 @@ def compare_keys(report: Report, vouches: list[tuple[Log, Log]], given: tuple[st
             known |= trusted_from(report, vouches, [log])
     report.passed(*([KEY] if given else []))
 # --- completeness -----------------------------------------------------------------------------------------------------
-EXPLAINS = ("host-off", "agent-off", "suspended", "disk-full")
+EXPLAINS, BY_HAND, DISABLED = ("host-off", "agent-off", "suspended", "disk-full"), -1, -2
 Spans = List[Tuple[int, ...]]
 def check_cover(report: Report, options: Options) -> None:
     """Check that the pack holds the period and host asked for."""
@@ -1301,7 +1300,8 @@ def check_fleet(report: Report, pack: Any, members: Iterator[Member], raw: bytes
     there = [each["name"] for each in fleet["members"] if each["name"].startswith("hosts/")]
     counts = {"hosts": len(there), "missing": len(fleet["missing"])}
     need([*index] == there and fleet["counts"] == counts, MANIFEST, "manifest.json", "an index of the packs in it")
-    options = Options(asked.fingerprints, asked.host, *asked.judged(*report.period), asked.require, asked.witnesses)
+    report.period = asked.judged(*report.stated)
+    options = Options(asked.fingerprints, asked.host, *report.period, asked.require, asked.witnesses)
     for member in listed_members(report, pack, members, fleet["members"]):
         if member.name in index:
             told, tar = index[member.name], TarPack(member, hashlib.sha256())

@@ -82,6 +82,18 @@ def test_a_fleet_pack_is_checked_in_one_run(fleet: RunningHub, tmp_path: Path) -
         assert tar.getnames()[:3] == ["manifest.json", "hosts/web-2.tar.gz", "hosts/web-1.example.tar.gz"]
 
 
+def test_the_period_that_is_called_whole_is_the_one_that_was_asked_for(fleet: RunningHub, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.tar"
+    with written(fleet, path, "web-1.example", "Web 2/ü"):
+        pass
+    asked = ("--since", "2026-01-02T06:00:00Z", "--until", "2026-01-02T12:00:00Z")
+    code, text = verdict(path, *asked)
+    assert code == 0, text
+    assert "✓ Period: 2026-01-02T06:00:00Z → 2026-01-02T12:00:00Z" in text
+    index = json.loads(verdict(path, *asked, "--json")[1].split("\n")[0])
+    assert index["period"] == {"since": asked[1], "until": asked[3]}
+
+
 def test_hosts_that_were_expected_and_are_missing_are_named(fleet: RunningHub, tmp_path: Path) -> None:
     path = tmp_path / "fleet.tar"
     with written(fleet, path, "web-1.example", "idle.example", "never.example") as summary:
