@@ -58,9 +58,10 @@ def hold_to_way(options: argparse.Namespace, settings: Hub) -> None:
         configured = getattr(settings, name)
         if given is not None and given != configured:
             what = "none" if configured is None else printable(configured)
+            found = "another" if name == "proxy" else printable(given)  # it was not checked: a password may be in it
             raise CommandError(
                 f"--{name.replace('_', '-')}: expected {what}, which sink {settings.name} is configured with, "
-                f"found {printable(given)}; leave the option out, or change {name} in the configuration",
+                f"found {found}; leave the option out, or change {name} in the configuration",
                 WRONG_USE,
             )
 

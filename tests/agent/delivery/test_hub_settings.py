@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_a_file_that_stands_there_is_left(tmp_path: Path) -> None:
     hub_settings.write(path, made)
     with pytest.raises(PackError):
         hub_settings.write(path, made)
+
+
+def test_a_password_in_the_address_of_a_proxy_is_shown_nowhere() -> None:
+    made = hub_settings.checked({"name": "hub", "url": "https://hub.example"})
+    given = argparse.Namespace(
+        ca_file=None, client_certificate=None, client_key=None, proxy="http://ann:canary@proxy.example:3128"
+    )
+    with pytest.raises(CommandError, match="--proxy: expected none") as refused:
+        hub_settings.hold_to_way(given, made)
+    assert "canary" not in str(refused.value)
 
 
 def test_a_name_is_taken_that_no_sink_has() -> None:
