@@ -141,8 +141,12 @@ class Folder:
             return None
 
     def names(self) -> list[str]:
-        """Return the names in this folder, sorted."""
-        return sorted(os.listdir(self.descriptor))
+        """Return the names in this folder, sorted. Raises: OSError, which names the path and not the descriptor."""
+        try:
+            return sorted(os.listdir(self.descriptor))
+        except OSError as error:
+            error.filename = self.path
+            raise
 
 
 def staged(name: str) -> str:

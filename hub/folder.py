@@ -45,7 +45,7 @@ class HubFolder:
 
     def free(self) -> int:
         """Return how many bytes the disk still has for us."""
-        facts = os.statvfs(self.root.descriptor)
+        facts = os.fstatvfs(self.root.descriptor)
         return facts.f_bavail * facts.f_frsize
 
 

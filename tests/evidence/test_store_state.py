@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -223,3 +225,16 @@ def test_a_failed_replacement_leaves_the_old_file_and_nothing_else(
                 folder.replace("file", b"new")
         assert folder.names() == ["file"]
         assert Folder.read(folder, "file", 10) == b"old"
+
+
+def test_a_folder_that_cannot_be_listed_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel was asked by a number, which no message could make a name of."""
+
+    def broken(descriptor: int) -> list[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), descriptor)
+
+    with closing(open_state(str(tmp_path / "state"), create=True)) as folder:
+        monkeypatch.setattr(os, "listdir", broken)
+        with pytest.raises(OSError, match="Input/output error") as error:
+            folder.names()
+        assert os.fsdecode(error.value.filename) == str(tmp_path / "state")
