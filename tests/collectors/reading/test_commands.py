@@ -197,6 +197,7 @@ class TestWhoMayReplaceIt:
     def program(self, home: Path) -> Path:
         path = home / "bin" / "program"
         path.parent.mkdir()
+        path.parent.chmod(0o755)  # whatever the umask: that of a user may let his group write
         path.write_bytes(Path(SH).read_bytes())
         path.chmod(0o755)
         return path
