@@ -40,6 +40,9 @@ for _each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 # Children have the buffered streams that users have: what is left in them at the end is a case of its own.
 os.environ.pop("PYTHONUNBUFFERED", None)
 
+# What tests write stands for what an administrator wrote; of a file that its group may write (002) little is taken.
+os.umask(0o022)
+
 EXPECTED_SKIPS = Path(__file__).parent / "expected-skips.toml"
 
 
