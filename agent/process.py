@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any
 
 from agent.errors import COULD_NOT_RUN, WRONG_USE
 from agent.interrupts import hang_ups_told, raise_again
@@ -23,6 +24,17 @@ class StoppedError(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class _Told(io.FileIO):
+    """Where people are told: that it takes no more, such as a file on a full disk, changes nothing of what is done."""
+
+    def write(self, data: Any) -> int:
+        """Return how much was written, or could not be and is let go."""
+        written = None
+        with contextlib.suppress(OSError):
+            written = super().write(data)
+        return memoryview(data).nbytes if written is None else written
 
 
 def start(main: Callable[[Sequence[str]], int] = command_line) -> int:
@@ -67,6 +79,9 @@ def _streams_are_open() -> bool:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  open for as long as the process lives
+    encoding, errors = sys.stderr.encoding, sys.stderr.errors
+    told = io.BufferedWriter(_Told(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(told, encoding, errors, line_buffering=True)
     return sys.stdout is not None
 
 

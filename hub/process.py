@@ -6,11 +6,13 @@ neither imports the other.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 from hub.errors import COULD_NOT_RUN, OK
 
@@ -21,6 +23,17 @@ class StoppedError(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class _Told(io.FileIO):
+    """Where people are told: that it takes no more, such as a file on a full disk, changes nothing of what is done."""
+
+    def write(self, data: Any) -> int:
+        """Return how much was written, or could not be and is let go."""
+        written = None
+        with contextlib.suppress(OSError):
+            written = super().write(data)
+        return memoryview(data).nbytes if written is None else written
 
 
 def start() -> int:
@@ -53,9 +66,10 @@ def _streams_are_open() -> bool:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  open for as long as the process lives
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a locale may have no place for … or for a host's name
+    told = io.BufferedWriter(_Told(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(told, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may have no place for … or for a host's name
     return sys.stdout is not None
 
 

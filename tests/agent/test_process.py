@@ -110,6 +110,19 @@ def test_a_defect_of_the_script_accuses_nobody(monkeypatch: pytest.MonkeyPatch, 
     assert main(["verify", str(tmp_path)]) == 2
 
 
+@pytest.mark.parametrize("command", ["log", "export -o pack.tar.gz"])
+def test_what_cannot_be_told_on_stderr_leaves_the_exit_code_as_it_is(command: str, tmp_path: Path) -> None:
+    """A traceback would end it with 1, which means that the evidence is bad."""
+    ran = shell(f"{PROGRAM} {command} --state {tmp_path}/none 2>/dev/full")
+    assert (ran.returncode, ran.stdout) == (3, "")
+
+
+def test_an_inventory_is_signed_although_nothing_can_be_told_on_stderr(tmp_path: Path) -> None:
+    ran = shell(f"{PROGRAM} inventory --table users --sign --state {tmp_path}/state 2>/dev/full")
+    assert ran.returncode == 0
+    assert "Signed as entry 1" in ran.stdout
+
+
 def test_an_inventory_is_signed_although_its_output_cannot_be_written(tmp_path: Path) -> None:
     state = tmp_path / "state"
     ran = shell(f"{PROGRAM} inventory --table users --sign --state {state} >/dev/full")

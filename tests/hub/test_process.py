@@ -13,6 +13,7 @@ import pytest
 
 from hub import presence
 from hub.folder import serving
+from tests.hub.agents import Agent
 from tests.hub.running import ROOT, RunningHub
 
 SLOW = """
@@ -184,3 +185,34 @@ def test_output_in_ascii_escapes_what_it_has_no_place_for(data: Path) -> None:
     assert shell("HUB --help", PYTHONIOENCODING="ascii").returncode == 0
     found = json.loads(shell(f"HUB hosts --json --data {data}", PYTHONIOENCODING="ascii").stdout)
     assert found["name"] == "jörg.example"
+
+
+def test_what_cannot_be_told_on_stderr_leaves_the_exit_code_as_it_is(data: Path, tmp_path: Path) -> None:
+    assert shell(f"HUB hosts --data {tmp_path}/none 2>/dev/full").returncode == 3
+    assert shell(f"echo jörg.example | HUB expect - --data {data} 2>/dev/full").returncode == 0
+
+
+DEAF = """
+import os, sys
+from hub import process
+from hub.web import server
+
+class Deaf(server._Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+
+server._Server = Deaf
+sys.exit(process.start())
+"""
+
+
+def test_a_hub_takes_batches_although_its_access_log_cannot_be_written(tmp_path: Path) -> None:
+    hub, agent = RunningHub(tmp_path / "data", program=["-c", DEAF]).start(), Agent(1)
+    try:
+        assert hub.enrol(agent).status == 201
+        agent.append(2)
+        assert hub.send(agent.batch(tmp_path)).status == 200
+        assert hub.stop() == 0
+    finally:
+        hub.kill()
