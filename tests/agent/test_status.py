@@ -76,6 +76,8 @@ def test_whoever_asks_is_shown_the_service_that_runs(
     running.write_text(SAID.format(**WELL))
     service = places(str(state))
     monkeypatch.setattr("agent.commands.status.SYSTEM", service)
+    # a service that runs on this machine is kept away
+    monkeypatch.setattr("agent.commands.status.recording_places", lambda given: places(given or str(state / "own")))
     assert evidenced("status").lines[0].startswith("running   process 4711")
     other = evidenced("status", "--state", state / "other")
     assert other.lines[0].startswith("! the service does not run")
