@@ -26,7 +26,7 @@ class PasswordStatus(Row):
     """One line of shadow, or an account of passwd that has none."""
 
     user: Annotated[str, means("login name", personal=True)]
-    line: Annotated[int, means("line of shadow, counted from 1; 0 for an account that has no line there")]
+    line: Annotated[int, means("line of shadow, counted from 1; 0 for an account without one that can be read")]
     state: Annotated[
         State,
         means(
@@ -134,7 +134,10 @@ def account_on(text: str, line: int) -> Account | None:
 
 
 def collect(host: Host) -> Iterable[PasswordStatus | Gap]:
-    """Yield every line of shadow, then the accounts of passwd that have none there."""
+    """Yield every line of shadow, then the accounts of passwd that have none there.
+
+    Whom passwd itself lets in is listed even where the line in shadow, or all of it, could not be read.
+    """
     accounts: dict[str, Account] = {}
     for account in each_line(host, PASSWD, account_on):
         if isinstance(account, Gap):
@@ -142,6 +145,7 @@ def collect(host: Host) -> Iterable[PasswordStatus | Gap]:
         else:
             accounts.setdefault(account.name, account)  # getpwnam(3) takes the first
     names: dict[int, str] = {}
+    told: set[str] = set()
     whole = True
 
     def parse(text: str, line: int) -> PasswordStatus | None:
@@ -155,12 +159,13 @@ def collect(host: Host) -> Iterable[PasswordStatus | Gap]:
         elif each.user.startswith(("+", "-")):  # nsswitch.conf(5), "compat mode"
             yield path_gap(SHADOW, "unenumerable", "a line that asks a directory server for passwords", line=each.line)
         else:
+            told.add(each.user)
             yield from _both(each, accounts.get(each.user))
-    if whole:
-        named = set(names.values())
-        for account in accounts.values():
-            if account.name not in named:
-                yield from in_text(_without_shadow(account), PASSWD, account.line)
+    named = set(names.values())
+    for account in accounts.values():
+        lacking = whole and account.name not in named
+        if lacking or (account.name not in told and openness(account.state)):
+            yield from in_text(_without_shadow(account), PASSWD, account.line)
 
 
 def _both(row: PasswordStatus, account: Account | None) -> Iterator[PasswordStatus | Gap]:
@@ -181,7 +186,7 @@ def _both(row: PasswordStatus, account: Account | None) -> Iterator[PasswordStat
 
 
 def _without_shadow(account: Account) -> PasswordStatus:
-    """Return the row of an account that shadow lacks: what passwd itself holds counts then."""
+    """Return the row of an account of which shadow gives nothing: what passwd itself holds counts then."""
     return PasswordStatus(
         user=account.name,
         line=0,

@@ -302,6 +302,15 @@ def test_a_password_in_passwd_alone_is_the_state_of_its_account(tree: Tree) -> N
     assert (row.state, row.line, gaps) == ("empty", 0, [])
 
 
+@pytest.mark.parametrize("shadow", ["dora:*\n", "dora\0:*:1::::::\n", "x" * 70_000, None])
+def test_whom_passwd_itself_lets_in_is_listed_whatever_shadow_gives(tree: Tree, shadow: str | None) -> None:
+    files = {"/etc/passwd": "dora::3:3::/:/bin/sh\n"}
+    rows, (gap,) = read(password_status.TABLE, tree(files if shadow is None else files | {"/etc/shadow": shadow}))
+    found = [(row.user, row.state, row.line) for row in rows if isinstance(row, PasswordStatus)]
+    assert found == [("dora", "empty", 0)]
+    assert gap.source == "/etc/shadow"
+
+
 def test_an_unreadable_shadow_says_nothing_about_who_lacks_a_line(tree: Tree) -> None:
     rows, gaps = read(password_status.TABLE, tree({"/etc/passwd": ROOT}))
     assert rows == []
@@ -396,6 +405,15 @@ def test_whom_pam_unix_lets_in_is_not_locked(tmp_path: Path, tree: Tree, passwd:
     beside(tmp_path, *files, "sh", "-c", r"printf 'secret\0' | unix_chkpwd ann nullok")  # raises if it does not
     rows, _ = read(password_status.TABLE, tree({"/etc/passwd": files[0], "/etc/shadow": files[1]}))
     assert [row.state for row in rows if isinstance(row, PasswordStatus)] == ["set"]
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs_program("unix_chkpwd", "unshare")
+def test_whom_pam_unix_lets_in_beside_a_malformed_line_is_listed(tmp_path: Path, tree: Tree) -> None:
+    files = ("ann:abNANd1rDfiNc:2000:2000::/:/bin/sh\n", "ann:*\n")
+    beside(tmp_path, *files, "sh", "-c", r"printf 'secret\0' | unix_chkpwd ann nullok")  # raises if it does not
+    rows, _ = read(password_status.TABLE, tree({"/etc/passwd": files[0], "/etc/shadow": files[1]}))
+    assert [(row.user, row.state) for row in rows if isinstance(row, PasswordStatus)] == [("ann", "set")]
 
 
 @pytest.mark.needs_root
