@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import msgspec
@@ -70,7 +69,7 @@ class KeyWalk:
         self._folders = TrustedFolders(host)
         self._globs = KeyGlobs(host, self._folders)
         self._shared: dict[str, Content | ReadError] = {}
-        self._told: dict[str, float] = {}  # of each shared file, up to which line its gaps were told
+        self._told: set[Gap] = set()  # of the lines of shared files
         self._until = host.cost.bytes + MAX_BYTES
         self._room = 0
         self._used = 0
@@ -137,11 +136,10 @@ class KeyWalk:
 
     def _once(self, place: Place, gap: Gap) -> Iterator[Gap]:
         """Yield a gap of a line, of a shared file only with the first user."""
-        line = math.inf if gap.line is None else gap.line
-        if line > self._told.get(place.path, 0):
-            if place.shared:
-                self._told[place.path] = line
+        if gap not in self._told:
             yield gap
+        if place.shared:
+            self._told.add(gap)
 
     def _take(self, weight: int) -> None:
         self._room -= weight

@@ -401,6 +401,16 @@ def test_the_gaps_of_a_shared_file_are_told_once_even_if_it_is_more_than_a_share
     assert [each.line for each in gaps] == list(range(2, 21, 2))
 
 
+def test_a_shared_file_of_many_bad_lines_is_also_said_to_be_cut(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile /etc/ssh/shared\n")
+    write(root, "etc/ssh/shared", "bad\n" * 100)
+    monkeypatch.setattr(key_files, "MAX_FILE_BYTES", 200)
+    rows, gaps = collected(root)
+    assert rows == []
+    told = [(each.reason, each.count) for each in gaps if each.line is None]
+    assert told == [("malformed", 50 - key_files.MAX_MALFORMED), ("truncated", 1)]
+
+
 def test_one_users_gaps_are_counted_when_they_are_many(root: Path) -> None:
     write(root, "etc/ssh/sshd_config", "AuthorizedKeysFile %h/k/*\n")
     for number in range(150):
