@@ -24,6 +24,7 @@ _AUDIT_JSON = ("audit_json", "audit_json.so")  # sudo's own too; it writes a log
 _NOWHERE = "//"  # plugin_dir without a path: sudo finds no plug-in at all
 _FALSE = frozenset({"0", "false", "no", "off"})  # sudo_strtobool in strtobool.c
 _KEYWORD = re.compile(r"(plugin|path)[ \t]+", re.IGNORECASE | re.ASCII)
+_PLUGIN_DIR = re.compile(r"plugin_dir(?:[ \t]+(.*))?", re.IGNORECASE | re.ASCII | re.DOTALL)  # with blanks in its path
 _WORD = re.compile(rf"[^{BLANKS}]+")
 _INTEGER = re.compile(r"([+-]?)(?=[0-9])0*([0-9]{0,10})")
 
@@ -79,11 +80,13 @@ def parse_sudo_conf(text: str) -> tuple[Configuration, list[Gap]]:
     folder, folder_line = "", 0
     for number, line in logical_lines(text):
         keyword = _KEYWORD.match(line)
-        words = _WORD.findall(line, keyword.end()) if keyword else []
-        if keyword and words and keyword[1].lower() == "path" and words[0].lower() == "plugin_dir":
-            folder, folder_line = words[1] if len(words) > 1 else _NOWHERE, number
-        elif keyword and keyword[1].lower() == "plugin" and len(words) > 1:
+        if keyword is None:
+            continue
+        words = _WORD.findall(line, keyword.end())
+        if keyword[1].lower() == "plugin" and len(words) > 1:
             plugins.append(Plugin(number, words[0], words[1], tuple(words[2:])))
+        elif keyword[1].lower() == "path" and (found := _PLUGIN_DIR.fullmatch(line, keyword.end())):
+            folder, folder_line = found[1] or _NOWHERE, number
     # The name of the plug-in is set behind the folder as it is; a folder without its / at the end leads elsewhere.
     if folder and not _is_known(folder + SUDOERS_SO):
         gaps.append(path_gap(SUDO_CONF, "unenumerable", _ELSEWHERE, line=folder_line))

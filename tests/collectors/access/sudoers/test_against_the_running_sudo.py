@@ -42,12 +42,19 @@ class Both(Tree):
 
     def theirs(self) -> set[str]:
         """Return the commands that sudo lists for nobody."""
+        done = self._run()
+        assert " nobody " in done.stdout or "error initializing" in done.stderr, done.stderr
+        return {word for word in done.stdout.split() if word.startswith("/bin/")}
+
+    def said(self) -> str:
+        """Return what sudo complains of."""
+        return self._run().stderr
+
+    def _run(self) -> subprocess.CompletedProcess[str]:
         script = 'mount --bind "$1/etc" /etc && exec "$2" -n -l -U nobody'
         sudo = program("sudo") or "sudo"
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", str(self.root), sudo]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=30, text=True, env={"LC_ALL": "C"})
-        assert " nobody " in done.stdout or "error initializing" in done.stderr, done.stderr
-        return {word for word in done.stdout.split() if word.startswith("/bin/")}
+        return subprocess.run(command, capture_output=True, check=False, timeout=30, text=True, env={"LC_ALL": "C"})
 
     def ours(self) -> set[str]:
         """Return the commands of nobody's rules that our rows say are in force."""
@@ -82,6 +89,16 @@ def both(tmp_path: Path) -> Both:
 def test_sudo_conf_leads_both_to_the_same_rules(both: Both, text: str) -> None:
     both.put("/etc/sudo.conf", text, mode=0o644)
     assert both.ours() == both.theirs()
+
+
+def test_the_folder_of_plugins_is_the_rest_of_its_line_to_both(both: Both) -> None:
+    own = next(folder for folder in FOLDERS if Path(folder, SUDOERS_SO).exists())
+    both.put("/etc/sudo.conf", f"Path plugin_dir {own}/\n", mode=0o644)
+    assert both.ours() == both.theirs() == {"/bin/mine"}
+    assert both.gaps() == []
+    both.put("/etc/sudo.conf", f"Path plugin_dir \t{own}/ x/\n", mode=0o644)
+    assert f"unable to load {own}/ x/{SUDOERS_SO}" in both.said()
+    assert both.gaps() == [("/etc/sudo.conf", "unenumerable", 1)]
 
 
 def test_neither_listens_to_a_sudo_conf_that_a_group_may_write_to(both: Both) -> None:

@@ -92,6 +92,7 @@ def test_only_a_word_that_sudo_knows_turns_the_recovery_off(value: str, recovers
         "Plugin sudoers_policy ../sudoers.so",
         "Path plugin_dir /opt/",
         "Path plugin_dir /usr/libexec/sudo",
+        "Path plugin_dir /usr/libexec/sudo/ x/",
         "Path plugin_dir",
     ],
 )
