@@ -16,6 +16,8 @@ from collectors.access.ssh.wildcards import ANY, WILDCARDS, Token, fits
 from collectors.contract import MalformedError
 
 WILD = frozenset("*?[\\")
+PATH_MAX = 4096
+"""Bytes of a path with its NUL; glob gives nothing for a pattern that is longer."""
 
 _CLASSES = {
     "alnum": string.ascii_letters + string.digits,
@@ -49,11 +51,14 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def parts_of(pattern: str) -> tuple[Part, ...] | None:
-    """Return the parts of a pattern, one for each slash and one more; None if it fits nothing by its form.
+    """Return the parts of a pattern, one for each slash and one more; None if it fits nothing by its form or length.
 
     Raises: MalformedError where OpenSSH reads past the end of the pattern, or takes a set across a slash.
     """
-    letters = list(_letters(os.fsencode(pattern)))
+    raw = os.fsencode(pattern)
+    if len(raw) >= PATH_MAX:
+        return None
+    letters = list(_letters(raw))
     parts: list[Part] = []
     tokens: list[Token] = []
     at = start = 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import glob
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.access.ssh.effective import effective_settings
-from collectors.access.ssh.glob_patterns import parts_of
+from collectors.access.ssh.glob_patterns import PATH_MAX, parts_of
 from collectors.access.ssh.included_paths import included_paths, pattern_path
 from collectors.access.ssh.sshd_config import read_configuration
 from collectors.contract import MalformedError
@@ -181,6 +182,22 @@ def test_the_same_files_are_included_as_by_sshd(server: Server, tmp_path: Path) 
     ours = effective_settings(read_configuration(Host(str(tmp_path), secret=b"")).directives)
     assert tuple(each.value for each in ours) == theirs
     assert len({each.split("-")[0] for each in theirs}) > len(SSHD_PATTERNS) / 2
+
+
+@pytest.mark.needs_program("sshd", "ssh-keygen")
+def test_a_pattern_as_long_as_no_path_can_be_names_nothing_to_sshd_nor_to_us(server: Server, tmp_path: Path) -> None:
+    file = write_tree({"etc/ssh/a": "AllowUsers a\n"}, tmp_path, server.folder / "long").parent / "a"
+    for length, names in ((PATH_MAX - 1, True), (PATH_MAX, False)):
+        pattern = str(file).replace("/etc", "/" * (length - len(str(file)) + 1) + "etc")
+        config = write_tree({"etc/ssh/sshd_config": f"Include {pattern}\n"}, tmp_path, server.folder / "long")
+        assert ("allowusers" in server.settings(config)) == names
+        assert bool(found(Path("/"), pattern)) == names
+
+
+def test_a_long_pattern_takes_no_time_worth_mention() -> None:
+    began = time.process_time()
+    assert parts_of("/" + "[" * 1_000_000) is None
+    assert time.process_time() - began < 5
 
 
 @given(st.text(alphabet="ab[]!^-:\\*?./é", max_size=12) | st.text(max_size=12))
