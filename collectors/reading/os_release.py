@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.contract import Gap
@@ -16,7 +17,7 @@ OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 LIMIT = 64 << 10
 MOST = 20
-"""How many lines not understood are gaps: a file has about as many."""
+"""How many lines not understood are gaps of their own: a file has about as many. More are counted in one."""
 
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 MEANT = re.compile(r"\s*(?:export\s+)?(?:ID|VERSION_ID)\b")
@@ -51,19 +52,24 @@ def read_os_release(host: Host) -> Release:
     if content.truncated:  # what counts may stand behind the cut
         raise ReadError(content.path, "truncated", f"expected at most {LIMIT} bytes, found more")
     variables, odd = parse_os_release(content.data.decode("utf-8", "backslashreplace"))
+    return Release(variables, list(_gaps(content.path, odd)))
+
+
+def _gaps(path: str, odd: list[int]) -> Iterator[Gap]:
     expected = "an assignment of one word without expansions, found another form"
-    return Release(
-        variables, [Gap(content.path, "malformed", f"expected {expected}", line=each) for each in odd[:MOST]]
-    )
+    for line in odd[:MOST]:
+        yield Gap(path, "malformed", f"expected {expected}", line=line)
+    if len(odd) > MOST:
+        yield Gap(path, "malformed", "more such lines", count=len(odd) - MOST)
 
 
 def parse_os_release(text: str) -> tuple[dict[str, str], list[int]]:
     """Return (the variables that an os-release file assigns, the lines whose assignment is not understood).
 
     Of two assignments the later counts. A line that is no assignment is passed over, but not one that begins with the
-    name of what counts most. A value is what a shell would
-    assign: parts in quotes and without stand side by side, a comment ends it, and a backslash before the end of a
-    line continues it. A value with an expansion, a NUL or a line end in quotes is not understood.
+    name of what counts most. A value is what a shell would assign: parts in quotes and without stand side by side, a
+    comment ends it, and a backslash before the end of a line continues it. A value with an expansion, a NUL or a line
+    end in quotes is not understood.
     Source: os-release(5), which allows less and says that shells may read the file.
     """
     variables: dict[str, str] = {}

@@ -84,6 +84,13 @@ def test_an_id_that_is_not_understood_is_a_gap_with_its_line(tmp_path: Path) -> 
     assert (gap.source, gap.reason, gap.line) == ("/etc/os-release", "malformed", 2)
 
 
+def test_lines_past_the_first_twenty_that_are_not_understood_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text("X=a b\n" * 24 + "ID=de bian\n")
+    _, gaps = read_os_release(Host(str(tmp_path), secret=b"secret"))
+    assert [(gap.line, gap.count) for gap in gaps] == [*((line, 1) for line in range(1, 21)), (None, 5)]
+
+
 def test_a_file_of_lines_that_all_go_on_is_read_in_one_pass() -> None:
     assert parse_os_release("A=$\\\n" * 20_000) == ({}, [1])
     assert len(parse_os_release("A=\\''\n" * 10_000)[1]) == 10_000
