@@ -1,7 +1,8 @@
 """The digests of all files of a table, fairly: root's first, and nobody spends what others need.
 
 Whoever has little to read comes before those who have much, and none of them gets more than an equal share of what is
-left; so a user who makes terabytes without content loses digests of his own files and of nobody else's.
+left; so a user who makes terabytes without content, or a crowd of short files, loses digests of his own files and of
+nobody else's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from collectors.reading.sweep_mounts import MountMap
 from collectors.reading.sweep_shown import ROOT
 
 _ONE_BY_ONE = 100
-"""Files left out for their length that have a gap each; the others are counted in one."""
+"""Files left out for their length, or since nothing may be spent any more, that have a gap each; the others are counted
+in one."""
+_OPENING = 64 << 10
+"""Bytes that take about as long to read as a file takes to open; a disk takes longer."""
 
 
 class Digests(msgspec.Struct):
@@ -35,7 +39,7 @@ class Digests(msgspec.Struct):
         yield from self.gaps
         if self.left_out > _ONE_BY_ONE:
             more = self.left_out - _ONE_BY_ONE
-            yield Gap("/", "truncated", f"{more} more files are too long to be read for digests", count=more)
+            yield Gap("/", "truncated", f"{more} more files were left out of the digests", count=more)
 
 
 def digests_of(host: Host, found: Sequence[Finding], mounts: MountMap, spending: Spending | None = None) -> Digests:
@@ -55,12 +59,13 @@ def _owners(found: Iterable[Finding]) -> list[list[Finding]]:
     """Return the files of each owner, short ones first, and first those of who has the least to read."""
     ordered = sorted(found, key=lambda each: (each.facts.uid, each.facts.size_bytes, each.path))
     owners = [list(files) for _, files in groupby(ordered, key=lambda each: each.facts.uid)]
-    return sorted(owners, key=_bytes)
+    return sorted(owners, key=_cost)
 
 
-def _bytes(files: Sequence[Finding]) -> int:
-    """Return how long files are in all, hard links counted once."""
-    return sum({(each.facts.device, each.facts.inode): each.facts.size_bytes for each in files}.values())
+def _cost(files: Sequence[Finding]) -> int:
+    """Return how much there is to read, in bytes: the content of hard links once, and the opening of each."""
+    lengths = {(each.facts.device, each.facts.inode): each.facts.size_bytes for each in files}
+    return sum(lengths.values()) + len(files) * _OPENING
 
 
 def _read(files: Iterable[Finding], digester: Digester, mounts: MountMap, digests: Digests) -> None:

@@ -52,6 +52,14 @@ def test_no_owner_gets_more_than_an_equal_share_and_what_one_leaves_is_for_the_n
 
 
 @pytest.mark.needs_root
+def test_many_short_files_come_after_a_few_long_ones_of_another(root: Path, host: Host) -> None:
+    of(root, 1, **{f"a{number}": 1 for number in range(50)})
+    of(root, 2, long=1 << 20)
+    assert read(host).by_path.keys() == {"/long", *(f"/a{number}" for number in range(50))}
+    assert host.opened[0] == "/long"
+
+
+@pytest.mark.needs_root
 def test_hard_links_to_gigabytes_without_content_cost_their_owner_one_reading(root: Path, host: Host) -> None:
     of(root, 1, sparse=0)
     os.truncate(root / "sparse", 8 << 20)
@@ -63,12 +71,12 @@ def test_hard_links_to_gigabytes_without_content_cost_their_owner_one_reading(ro
     assert host.cost.bytes == 11 << 20
 
 
-def test_many_files_that_are_too_long_are_a_hundred_gaps_and_a_count(root: Path, host: Host) -> None:
+def test_many_files_that_are_left_out_are_a_hundred_gaps_and_a_count(root: Path, host: Host) -> None:
     of(root, 1, tera=0)
     os.truncate(root / "tera", 1 << 40)
     for number in range(149):
         os.link(root / "tera", root / f"link{number}")
     gaps = list(read(host).all_gaps())
     assert (len(gaps), {gap.reason for gap in gaps}) == (101, {"truncated"})
-    assert gaps[-1] == Gap("/", "truncated", "50 more files are too long to be read for digests", count=50)
+    assert gaps[-1] == Gap("/", "truncated", "50 more files were left out of the digests", count=50)
     assert host.cost.bytes == 0
