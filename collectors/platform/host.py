@@ -115,7 +115,8 @@ def collect(host: Host) -> Iterator[Machine | Gap]:
         machine_id=_hashed(host, reader.text(MACHINE_ID, required=True), MACHINE_ID, reader),
         hardware_id=_hashed(host, reader.text(f"{DMI}/product_uuid"), None, reader),
         hostname=reader.text("/proc/sys/kernel/hostname") or reader.text("/etc/hostname"),
-        os_id=release.get("ID", None if told is None else "linux"),  # os-release(5): defaults to linux
+        # os-release(5): without an ID it is linux; a line that was not understood may have been it
+        os_id=release.get("ID", None if told is None or gaps else "linux"),
         os_version=release.get("VERSION_ID"),
         os_pretty=release.get("PRETTY_NAME"),
         os_like=tuple(release.get("ID_LIKE", "").split()),

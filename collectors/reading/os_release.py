@@ -66,10 +66,10 @@ def _gaps(path: str, odd: list[int]) -> Iterator[Gap]:
 def parse_os_release(text: str) -> tuple[dict[str, str], list[int]]:
     """Return (the variables that an os-release file assigns, the lines whose assignment is not understood).
 
-    Of two assignments the later counts. A line that is no assignment is passed over, but not one that begins with the
-    name of what counts most. A value is what a shell would assign: parts in quotes and without stand side by side, a
-    comment ends it, and a backslash before the end of a line continues it. A value with an expansion, a NUL or a line
-    end in quotes is not understood.
+    Of two assignments the later counts, and nothing does if that is not understood. A line that is no assignment is
+    passed over, but not one that begins with the name of what counts most. A value is what a shell would assign: parts
+    in quotes and without stand side by side, a comment ends it, and a backslash before the end of a line continues it.
+    A value with an expansion, a NUL or a line end in quotes is not understood.
     Source: os-release(5), which allows less and says that shells may read the file.
     """
     variables: dict[str, str] = {}
@@ -82,8 +82,10 @@ def parse_os_release(text: str) -> tuple[dict[str, str], list[int]]:
             found = _assigned(line) if not _continues(line) else None
         if found is not None:
             variables[found[0]] = found[1]
-        elif ASSIGNMENT.match(line) or MEANT.match(line):
+        elif (assigned := ASSIGNMENT.match(line)) or MEANT.match(line):
             odd.append(number)
+            if assigned:  # what an earlier line said is not the value any more
+                variables.pop(assigned[1], None)
     return variables, odd
 
 

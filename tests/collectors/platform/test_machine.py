@@ -147,6 +147,13 @@ def test_an_empty_os_release_is_linux_and_an_absent_one_is_unknown(tree: Tree) -
     assert machine(tree({"/etc/os-release": ""}))[0].os_id == "linux"
 
 
+@pytest.mark.parametrize("text", ["ID=$(x)\n", "ID debian\n", "ID=debian\nID=$(x)\n"])
+def test_an_id_that_is_not_understood_is_no_default_and_not_the_one_before_it(tree: Tree, text: str) -> None:
+    row, gaps = machine(tree({"/etc/os-release": text}))
+    assert row.os_id is None
+    assert ("/etc/os-release", "malformed") in [(gap.source, gap.reason) for gap in gaps]
+
+
 def test_the_time_zone_is_the_one_the_link_names(tree: Tree, tmp_path: Path) -> None:
     host = tree({"/etc/os-release": DEBIAN})
     assert machine(host)[0].timezone == "UTC"

@@ -71,6 +71,11 @@ def test_a_value_that_is_not_one_plain_word_assigns_nothing_and_its_line_is_told
     assert parse_os_release(f"A=b\nX={word}") == ({"A": "b"}, [2])
 
 
+def test_a_value_that_is_not_understood_takes_the_one_before_it_away() -> None:
+    assert parse_os_release("ID=a\nX=b\nID=$(c)\n") == ({"X": "b"}, [3])
+    assert parse_os_release("ID=$(c)\nID=a\n") == ({"ID": "a"}, [1])
+
+
 @pytest.mark.parametrize("line", ["ID debian", "VERSION_ID =12", " export ID: x"])
 def test_a_line_that_means_to_name_the_system_and_does_not_is_told(line: str) -> None:
     assert parse_os_release(f"{line}\nIDLE hands\n") == ({}, [1])
