@@ -15,10 +15,10 @@ import msgspec
 from collectors.contract import Gap
 from collectors.reading.digest import Digester, Spending
 from collectors.reading.errors import ReadError
+from collectors.reading.facts import ROOT_UID
 from collectors.reading.host import Host
 from collectors.reading.sweep import Finding
 from collectors.reading.sweep_mounts import MountMap
-from collectors.reading.sweep_shown import ROOT
 
 _ONE_BY_ONE = 100
 """Files left out for their length, or since nothing may be spent any more, that have a gap each; the others are counted
@@ -45,8 +45,8 @@ class Digests(msgspec.Struct):
 def digests_of(host: Host, found: Sequence[Finding], mounts: MountMap, spending: Spending | None = None) -> Digests:
     """Return the digests of the files that a sweep found; root's are read first, then by owner."""
     digester, digests = Digester(host, spending), Digests()
-    _read([each for each in found if each.facts.uid == ROOT], digester, mounts, digests)
-    owners = _owners(each for each in found if each.facts.uid != ROOT)
+    _read([each for each in found if each.facts.uid == ROOT_UID], digester, mounts, digests)
+    owners = _owners(each for each in found if each.facts.uid != ROOT_UID)
     for index, files in enumerate(owners):
         others = digester.left - max(0, digester.left) // (len(owners) - index)
         digester.left -= others

@@ -7,6 +7,8 @@ import stat
 
 import msgspec
 
+ROOT_UID = 0
+
 _KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "folder",

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import msgspec
 
 from collectors.contract import Gap, Reason, path_gap
-from collectors.reading.facts import Facts
+from collectors.reading.facts import ROOT_UID, Facts
 from collectors.reading.sweep_question import Budget
-from collectors.reading.sweep_shown import ROOT, Owned
+from collectors.reading.sweep_shown import Owned
 
 MISSED_ONE_BY_ONE = 10_000
 _MISSED_BYTES = 8 << 20
@@ -104,12 +104,12 @@ class Harvest(msgspec.Struct):
     def find(self, index: int, path: str, facts: Facts, capability: bytes | None, budget: Budget) -> None:
         """Keep a finding for the interest at a place, or count it if the budget is used up."""
         record = _encode(_Sight(os.fsencode(path), facts, capability))
-        self.kept[index].keep(record, 1, budget, root=facts.uid == ROOT)
+        self.kept[index].keep(record, 1, budget, root=facts.uid == ROOT_UID)
 
     def crowd(self, index: int, folder: str, owned: Owned, budget: Budget) -> None:
         """Keep the number of what one owner has too much of in a folder."""
         record = _encode(_Many(os.fsencode(folder), owned.count, owned.uid, owned.gid))
-        self.kept[index].keep(record, owned.count, budget, root=owned.uid == ROOT)
+        self.kept[index].keep(record, owned.count, budget, root=owned.uid == ROOT_UID)
 
     def miss(self, path: str, reason: Reason, detail: str, count: int = 1) -> None:
         """Note what could not be seen at or below a path."""

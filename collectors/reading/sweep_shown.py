@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from collectors.reading.facts import Facts
+from collectors.reading.facts import ROOT_UID, Facts
 
-ROOT = 0
 MOST_OWNERS = 1000
 """Owners beside root that are told apart in one folder."""
 _FULL_SHARES = 10
@@ -61,27 +60,27 @@ class Shown:
         if owned.some is None:
             return
         owned.some.append((name, facts, capability))
-        self._kept += owned.uid != ROOT
+        self._kept += owned.uid != ROOT_UID
         if owned.count > self._crowd:
             self._fold(owned)
         elif self._kept > _FULL_SHARES * self._crowd:
-            others = (each for each in self._owned.values() if each.uid != ROOT)
+            others = (each for each in self._owned.values() if each.uid != ROOT_UID)
             self._fold(max(others, key=lambda each: len(each.some or ())))
 
     def _owner(self, uid: int) -> Owned:
         """Return the place of an owner who is seen for the first time, or of all if there are too many of them."""
-        if uid != ROOT and not self._mixed and len(self._owned) > MOST_OWNERS:
+        if uid != ROOT_UID and not self._mixed and len(self._owned) > MOST_OWNERS:
             self._mix()
-        if uid != ROOT and self._mixed:
+        if uid != ROOT_UID and self._mixed:
             return self._mixed
         return self._owned.setdefault(uid, Owned(uid))
 
     def _fold(self, owned: Owned) -> None:
-        if owned.uid != ROOT:
+        if owned.uid != ROOT_UID:
             self._kept -= len(owned.some or ())
         owned.some = None
 
     def _mix(self) -> None:
         self._mixed = Owned(None)
-        self._mixed.count = sum(each.count for each in self._owned.values() if each.uid != ROOT)
-        self._owned = {uid: each for uid, each in self._owned.items() if uid == ROOT}
+        self._mixed.count = sum(each.count for each in self._owned.values() if each.uid != ROOT_UID)
+        self._owned = {uid: each for uid, each in self._owned.items() if uid == ROOT_UID}
