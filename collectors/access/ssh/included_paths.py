@@ -63,12 +63,18 @@ class _Walk:
     def below(self, folder: str, part: Part, *, dots: bool = False) -> list[str]:
         """Return what one part of a pattern leads to in a folder; a name without wildcards is not looked for.
 
-        The folder itself and the one above it are names too, to readdir(3).
+        The folder itself and the one above it are names too, to readdir(3), and count as such: they lead round in
+        circles.
         """
         if part.text is not None:
             return [folder if part.text in {"", "."} else f"{folder}/{part.text}"]
-        names = [*((".", "..") if dots else ()), *self._names(folder)]
-        return [folder if name == "." else f"{folder}/{name}" for name in names if part.fits(name)]
+        names = self._names(folder)
+        if names is None:
+            return []
+        around = [name for name in (".", "..") if dots and part.fits(name)]
+        self._left = max(0, self._left - len(around))
+        fitting = [*around, *(name for name in names if part.fits(name))]
+        return [folder if name == "." else f"{folder}/{name}" for name in fitting]
 
     def exists(self, path: str) -> bool:
         """Return whether glob(3) would give the path; what cannot be looked at is for the reader to report."""
@@ -80,14 +86,18 @@ class _Walk:
             return True
         return True
 
-    def _names(self, folder: str) -> list[str]:
+    def _names(self, folder: str) -> list[str] | None:
+        """Return the names in a folder, within the budget; None if there is no such folder, or no leave to list it."""
+        if self._left == 0:
+            self._tell(ReadError(folder or "/", "truncated", "the budget of names for one pattern is used up"))
+            return None
         try:
             names = self._host.names(folder or "/", limit=self._left, untrusted=self._untrusted(f"{folder}/x"))
         except AbsentError:
-            return []
+            return None
         except ReadError as error:
             if error.reason != "not_regular":  # a wildcard in a file's place fits nothing
                 self._tell(error)
-            return []
+            return None
         self._left -= len(names)
         return names

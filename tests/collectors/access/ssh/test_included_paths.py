@@ -162,6 +162,24 @@ def test_past_a_budget_of_names_the_folder_left_out_is_told(tmp_path: Path) -> N
     assert [(each.path, each.reason) for each in told] == [("/b", "truncated")]
 
 
+class Counting(Host):
+    """A host that counts how often a folder of it is listed."""
+
+    listed = 0
+
+    def names(self, path: str, *, limit: int = 100_000, untrusted: str | None = None) -> list[str]:
+        self.listed += 1
+        return super().names(path, limit=limit, untrusted=untrusted)
+
+
+def test_the_way_up_and_down_again_uses_up_the_budget_too(tmp_path: Path) -> None:
+    (tmp_path / "etc/.x").mkdir(parents=True)
+    host, told = Counting(str(tmp_path), secret=b""), list[ReadError]()
+    assert included_paths(host, "/etc/" + ".*/" * 10 + "k", told.append, most=100) == []
+    assert host.listed <= 200
+    assert {each.reason for each in told} == {"truncated"}
+
+
 def test_a_folder_of_its_own_and_the_one_above_are_names_too(tmp_path: Path) -> None:
     (tmp_path / "etc/.x").mkdir(parents=True)
     (tmp_path / "etc/k").touch()
