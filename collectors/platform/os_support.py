@@ -114,6 +114,8 @@ def collect(host: Host) -> Iterator[Support | Gap]:
         yield error.gap()
         return
     yield from gaps
+    if gaps and not {"ID", "VERSION_ID"} <= release.keys():  # a line that was not understood may be the one
+        return
     os_id, version = release.get("ID", "linux"), release.get("VERSION_ID", "")
     if not version:
         yield Gap(

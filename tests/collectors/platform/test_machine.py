@@ -250,6 +250,13 @@ def test_an_unknown_release_is_a_gap_not_supported(tree: Tree, release: str) -> 
     assert gap.reason == "unknown_format"
 
 
+@pytest.mark.parametrize("text", ['ID=debian\nVERSION_ID="12\n', "ID=$(x)\nVERSION_ID=12\n"])
+def test_a_release_whose_lines_are_not_understood_is_not_said_to_be_rolling_or_unknown(tree: Tree, text: str) -> None:
+    (gap,) = os_support.collect(tree({"/etc/os-release": text}))
+    assert isinstance(gap, Gap)
+    assert gap.reason == "malformed"
+
+
 def test_a_rolling_release_is_a_gap(tree: Tree) -> None:
     (gap,) = os_support.collect(tree({"/etc/os-release": "ID=arch\n"}))
     assert isinstance(gap, Gap)
