@@ -28,7 +28,7 @@ def included_paths(
     untrusted: Callable[[str], str | None] = lambda _: None,
     most: int = MAX_NAMES,
 ) -> list[str]:
-    """Return the paths that a pattern fits, sorted by bytes as in the C locale; none is not an error.
+    """Return the paths of files that a pattern fits, sorted by bytes as in the C locale; none is not an error.
 
     A folder that cannot be listed, and a pattern that cannot be read, is told and the rest is looked for.
     `untrusted` gives the folder below which no link may be followed on the way to a path; `most` is the budget of
@@ -39,7 +39,7 @@ def included_paths(
     except MalformedError as error:
         tell(ReadError(pattern, "malformed", str(error)))
         return []
-    if parts is None or not pattern.startswith("/"):
+    if parts is None or not pattern.startswith("/") or parts[-1].text in {"", "."}:  # what ends so is a folder
         return []
     walk = _Walk(host, tell, untrusted, most)
     found = [""]

@@ -203,6 +203,18 @@ def test_the_same_files_are_included_as_by_sshd(server: Server, tmp_path: Path) 
 
 
 @pytest.mark.needs_program("sshd", "ssh-keygen")
+@pytest.mark.parametrize("end", ["", "/", "/.", "//", "/./"])
+def test_behind_the_name_of_a_file_there_may_be_no_slash(server: Server, tmp_path: Path, end: str) -> None:
+    files = {
+        "etc/ssh/a": "AllowUsers a\n",
+        "etc/ssh/sshd_config": f"Include ROOT/etc/ssh/a{end}\nInclude ROOT/etc{end}\n",
+    }
+    theirs = server.settings(write_tree(files, tmp_path, server.folder / "ends"))
+    ours = effective_settings(read_configuration(Host(str(tmp_path), secret=b"")).directives)
+    assert [each.value for each in ours] == list(theirs.get("allowusers", ()))
+
+
+@pytest.mark.needs_program("sshd", "ssh-keygen")
 def test_a_pattern_as_long_as_no_path_can_be_names_nothing_to_sshd_nor_to_us(server: Server, tmp_path: Path) -> None:
     file = write_tree({"etc/ssh/a": "AllowUsers a\n"}, tmp_path, server.folder / "long").parent / "a"
     for length, names in ((PATH_MAX - 1, True), (PATH_MAX, False)):
