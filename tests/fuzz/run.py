@@ -18,13 +18,16 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 SEEDS = {
+    "fuzz_accounts": ["fixtures/hosts/*/root/etc/passwd", "fixtures/hosts/*/root/etc/shadow"],
     "fuzz_apk_installed": ["fixtures/hosts/*/root/lib/apk/db/installed"],
     "fuzz_authorized_keys": ["fixtures/hosts/*/root/home/*/.ssh/authorized_keys"],
     "fuzz_configuration": ["packaging/agent.toml"],
     "fuzz_dpkg_status": ["fixtures/hosts/*/root/var/lib/dpkg/status"],
     "fuzz_mountinfo": ["fixtures/hosts/*/root/proc/1/mountinfo"],
+    "fuzz_os_release": ["fixtures/hosts/*/root/etc/os-release", "fixtures/hosts/*/root/usr/lib/os-release"],
     "fuzz_restricted_json": ["fixtures/hosts/*/expected/*"],
     "fuzz_sshd_config": ["fixtures/hosts/*/root/etc/ssh/sshd_config*"],
+    "fuzz_sudo_conf": ["fixtures/hosts/*/root/etc/sudo.conf", "fixtures/hosts/*/root/etc/nsswitch.conf"],
     "fuzz_sudoers": ["fixtures/hosts/*/root/etc/sudoers", "fixtures/hosts/*/root/etc/sudoers.d/*"],
     "fuzz_verify": ["tests/evidence/golden/pack.tar.gz"],
 }
