@@ -48,6 +48,9 @@ def start(main: Callable[[Sequence[str]], int] = command_line) -> int:
         code = main(sys.argv[1:])
     except SystemExit as stop:  # argparse leaves so
         code = stop.code if isinstance(stop.code, int) else 0
+    except Exception as defect:  # noqa: BLE001  Python itself would end with 1, which says that evidence is bad
+        sys.excepthook(type(defect), defect, defect.__traceback__)
+        code = COULD_NOT_RUN
     except (KeyboardInterrupt, StoppedError) as stop:
         number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
         sys.stderr.write(f"evidenced: stopped by {signal.Signals(number).name}\n")

@@ -50,6 +50,9 @@ def start() -> int:
         code = main(sys.argv[1:])
     except SystemExit as stop:  # argparse leaves so
         code = stop.code if isinstance(stop.code, int) else 0
+    except Exception as defect:  # noqa: BLE001  Python itself would end with 1, which says that evidence is bad
+        sys.excepthook(type(defect), defect, defect.__traceback__)
+        code = COULD_NOT_RUN
     except StoppedError as stop:
         sys.stderr.write(f"evidenced-hub: stopped by {signal.Signals(stop.number).name}\n")
         code = 128 + stop.number

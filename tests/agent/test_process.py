@@ -110,6 +110,14 @@ def test_a_defect_of_the_script_accuses_nobody(monkeypatch: pytest.MonkeyPatch, 
     assert main(["verify", str(tmp_path)]) == 2
 
 
+@pytest.mark.parametrize("room", ["agent", "hub"])
+def test_a_defect_is_told_whole_and_does_not_end_as_bad_evidence_does(room: str) -> None:
+    broken = f"import sys, {room}.main as m; m.COMMANDS = None; from {room}.process import start; sys.exit(start())"
+    ran = subprocess.run([sys.executable, "-c", broken, "log"], capture_output=True, text=True, check=False, cwd=TOP)
+    assert ran.returncode == 3
+    assert "Traceback" in ran.stderr
+
+
 @pytest.mark.parametrize("command", ["log", "export -o pack.tar.gz"])
 def test_what_cannot_be_told_on_stderr_leaves_the_exit_code_as_it_is(command: str, tmp_path: Path) -> None:
     """A traceback would end it with 1, which means that the evidence is bad."""
