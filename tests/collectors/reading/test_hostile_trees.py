@@ -171,7 +171,7 @@ class TestKinds:
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
             started = time.monotonic()
             assert reason(lambda: host.read("/leased")) == "io_error"
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 10  # a lease that is waited for takes 45 s
         signal.signal(signal.SIGIO, before)
 
 
