@@ -27,7 +27,7 @@ GOALS = ("17 MiB", "0.05/s", "1 ms")
 def rows(
     seconds: float = SECONDS, configuration: str = "", rest_s: float = REST_S, others: Iterable[str] = rivals.ALL
 ) -> list[Line]:
-    """Return P12, with a line beside each rival that can be run here."""
+    """Return P12, with a line beside each rival that can be run here, and one for each that cannot."""
     names = [each for each in others if rivals.can_run(each)]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         service = stack.enter_context(Service(installed(f"{folder}/root"), Path(folder), configuration))
@@ -48,7 +48,9 @@ def rows(
         for name in trees
     }
     own = Line("P12", f"the same, PSS: {memory['ours'][1] / MIB:.1f} MiB; processes: {len(trees['ours'])}", *["-"] * 4)
-    return [line for name in names or [""] for line in _beside(name, figures)] + [own]
+    missing = [each for each in others if each not in names]
+    told = [Line("P12", f"not compared: {each} cannot be run here", *["-"] * 4) for each in missing]
+    return [*(line for name in names or [""] for line in _beside(name, figures)), own, *told]
 
 
 def _beside(name: str, figures: dict[str, tuple[float, float, float]]) -> list[Line]:

@@ -95,7 +95,9 @@ def test_a_whole_inventory_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.needs_root
 def test_what_is_resident_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Service, "settle", lambda each: each.wait_for("a first snapshot", lambda: each.size() > 1))
-    assert ids(resident.rows(seconds=0.5, configuration=NO_SWEEP, rest_s=0, others=())) == {"P12"}
+    lines = resident.rows(seconds=0.5, configuration=NO_SWEEP, rest_s=0, others=("no-such-rival",))
+    assert ids(lines) == {"P12"}
+    assert lines[-1].job == "not compared: no-such-rival cannot be run here"
 
 
 @pytest.mark.slow
