@@ -58,6 +58,9 @@ def decide(layout: Layout, opening: Opening) -> Continued | Plan:
     secret = _secret(layout, None if identity is None else identity.secret)
     if identity is None:
         return _without_identity(layout, opening.machine)
+    if secret is None:
+        opening = msgspec.structs.replace(opening, machine=None)  # its hash is by the secret that is gone
+        identity = _with_new_secret(layout, identity)
     finish(layout, identity)
     key = _key(layout, identity)
     if key is None:
@@ -137,13 +140,19 @@ def _secret(layout: Layout, remembered: str | None) -> bytes | None:
         if remembered in (None, identities.secret_check(data)):
             return data
         found = "other bytes than were remembered"
-    finding = Finding(part="secret", where=f"keys/{identities.SECRET}", found=found, count=1)
+    finding = _lost(layout, "secret", f"keys/{identities.SECRET}", found)
     if layout.keys.facts(identities.SECRET) is not None:
         layout.quarantine.take(layout.keys, identities.SECRET, finding)
     elif remembered is not None:
         layout.quarantine.note(finding)
     identities.make_secret(layout.keys)
     return None
+
+
+def _with_new_secret(layout: Layout, identity: Identity) -> Identity:
+    """Return the identity with the secret that was made just now, remembered; the next opening learns the machine."""
+    unknown = msgspec.structs.replace(identity, machine=None)
+    return _remembered(layout, unknown, None)
 
 
 def _remembered(layout: Layout, identity: Identity, machine: str | None) -> Identity:
@@ -184,17 +193,22 @@ def _key(layout: Layout, identity: Identity) -> PrivateKey | None:
     try:
         key = keyring.private(layout.keys, keyring.AGENT)
     except DamageError as error:
-        layout.quarantine.take(layout.keys, keyring.AGENT, Finding(part="key", where=where, found=error.found, count=1))
+        layout.quarantine.take(layout.keys, keyring.AGENT, _lost(layout, "key", where, error.found))
         return None
     if key is None:
-        layout.quarantine.note(Finding(part="key", where=where, found="no file", count=1))
+        layout.quarantine.note(_lost(layout, "key", where, "no file"))
         return None
     if key.public.id16 != identity.key:
-        finding = Finding(part="key", where=where, found="another key", count=1)
-        layout.quarantine.take(layout.keys, keyring.AGENT, finding)
+        layout.quarantine.take(layout.keys, keyring.AGENT, _lost(layout, "key", where, "another key"))
         return None
     _check_public(layout, key.public)
     return key
+
+
+def _lost(layout: Layout, part: str, where: str, found: str) -> Finding:
+    """Return the report of a lost file; whoever opens the state again before it is signed finds no other one lost."""
+    told = any(each.where == where for each in layout.quarantine.unrecorded().values())
+    return Finding(part=part, where=where, found=found, count=0 if told else 1)
 
 
 def _check_public(layout: Layout, key: PublicKey) -> None:

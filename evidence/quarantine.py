@@ -59,8 +59,10 @@ class Quarantine:
         self._folder.replace(f"{number:04d}.{name}", data)
 
     def note(self, finding: Finding) -> None:
-        """Report what is missing: there is nothing to move."""
-        self._report(finding)
+        """Report what is missing, unless a report that is not recorded yet says why: there is nothing to move."""
+        known = {(each.part, each.where, each.names) for each in self.unrecorded().values()}
+        if (finding.part, finding.where, finding.names) not in known:
+            self._report(finding)
 
     def unrecorded(self) -> dict[str, Finding]:
         """Return the reports that no event tells of yet, by name, oldest first."""

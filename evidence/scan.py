@@ -111,12 +111,14 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
     name = segment.name_of(found.first)
     bodies = _bodies(found, stop, leaves, place.key)
     lost = [at for at, body in bodies.items() if at not in found.frames and body == segment.lost(leaves[at])]
+    told = place.quarantine.reported("segment")  # an entry is lost once, though its mark be lost again
+    names = tuple(each for each in (f"{place.origin} {at}" for at in lost) if each not in told)
     finding = Finding(
         part="segment",
         where=f"{id_of(place.origin)}/{name}",
         found="frames that are not as they were written" if found.data else "no file",
-        count=len(lost),
-        names=tuple(f"{place.origin} {each}" for each in lost),
+        count=len(names),
+        names=names,
     )
     if found.data:
         place.quarantine.keep(found.data, name, finding)

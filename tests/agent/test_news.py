@@ -56,9 +56,34 @@ def test_a_lost_key_is_told_as_damage_and_as_a_new_log(evidenced: Evidenced, sig
     ran = evidenced(*USERS, "--json", "--state", signed)
     assert ran.code == 0
     assert "! The key or the log was damaged: a new log was begun" in ran.err
-    assert "! Damage was found. Key: " in ran.err
+    assert "! Damage was found. Key: 1 key lost." in ran.err  # though the command opened the state twice
     assert f"kept in {signed}/quarantine" in ran.err
-    assert "damage      key: " in evidenced("log", "--state", signed).out
+    assert "damage      key: 1 key lost" in evidenced("log", "--state", signed).out
+
+
+@pytest.mark.parametrize("secret", [b"", b"short", b"x" * 32, None])
+def test_a_lost_secret_is_told_once_and_the_log_goes_on(
+    evidenced: Evidenced, signed: Path, secret: bytes | None
+) -> None:
+    path = signed / "keys/secret"
+    path.unlink()
+    if secret is not None:
+        path.write_bytes(secret)
+        path.chmod(0o600)
+    ran = evidenced(*USERS, "--json", "--state", signed)
+    assert (ran.code, ran.err.splitlines()[0]) == (0, "! Damage was found. Secret: 1 secret lost.")
+    assert "a new log was begun" not in ran.err
+    assert evidenced(*USERS, "--state", signed).err == ""
+
+
+def test_key_and_secret_lost_together_are_one_of_each(evidenced: Evidenced, signed: Path) -> None:
+    for name in ("agent.pem", "secret"):
+        (signed / "keys" / name).write_text("rot")
+    ran = evidenced(*USERS, "--json", "--state", signed)
+    assert ran.code == 0
+    assert "! The key or the log was damaged: a new log was begun" in ran.err
+    assert "Key: 1 key lost." in ran.err
+    assert "Secret: 1 secret lost." in ran.err
 
 
 def test_damage_in_older_entries_is_told_with_its_count(evidenced: Evidenced, signed: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from evidence import segment, tree
+from evidence import key_file, segment, tree
 from evidence.errors import DamageError
+from evidence.keys import PrivateKey
 from evidence.log import EvidenceStore
 from evidence.predicates import Event
 from evidence.reader import StoredEntry
@@ -246,6 +247,37 @@ def test_a_damaged_secret_is_replaced_and_that_is_said(state: Path, damage: Dama
     said = damaged_then_opened(state / "keys" / "secret", damage, state)
     assert list(entries(state)) == list(was)
     assert [(each["part"], each["count"]) for each in said] == [("secret", 1)]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("names", [("agent.pem",), ("secret",), ("agent.pem", "secret")])
+def test_what_is_lost_is_counted_once_however_often_the_state_is_opened_before_that_is_signed(
+    state: Path, names: tuple[str, ...], damage: Damage
+) -> None:
+    for name in names:
+        damage(state / "keys" / name)
+    for _ in range(3):
+        opened(state).close()
+    said = damaged_then_opened(state, lambda _: None, state)
+    assert sorted((each["part"], each["count"]) for each in said) == [
+        (name.removeprefix("agent.").replace("pem", "key"), 1) for name in names
+    ]
+
+
+def test_another_key_in_place_of_a_lost_one_is_no_second_loss(state: Path) -> None:
+    emptied(state / "keys" / "agent.pem")
+    opened(state).close()
+    key_file.store(str(state / "keys" / "agent.pem"), PrivateKey.generate())
+    said = damaged_then_opened(state, lambda _: None, state)
+    assert [(each["part"], each["count"]) for each in said] == [("key", 1)]
+
+
+def test_an_entry_is_lost_once_though_its_mark_is_lost_again(state: Path) -> None:
+    path = min((logs_of(state)[0] / "segments").iterdir())
+    held = path.read_bytes().count(b'"payloadType"')
+    (first,) = damaged_then_opened(path, flipped, state)
+    _, second = damaged_then_opened(path, removed, state)
+    assert (first["count"], second["count"]) == (1, held - 1)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
