@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agent.errors import COULD_NOT_RUN, WRONG_USE, CommandError
+from agent.parser import Parser
 from agent.terminal import printable
 from agent.version import VERSION
 from evidence.errors import EvidenceError
@@ -62,10 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     name = next((each for each in arguments if not each.startswith("-")), None)
     if name is None or name not in (*COMMANDS, *INTERNAL) or arguments[0] != name:
-        parser.parse_args(arguments)  # --help, --version, or an error that argparse words
+        parser.parse_args(arguments)  # --help, --version, or an error
         parser.print_help(sys.stderr)
         return WRONG_USE
-    own = argparse.ArgumentParser(
+    own = Parser(
         prog=f"evidenced {name}",
         description=_sentence(COMMANDS.get(name, "a part of the service that other parts of it start")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -108,7 +109,7 @@ def _complain(name: str, text: str, code: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     listing = "\n".join(f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="evidenced",
         usage="evidenced COMMAND [OPTION…]",
         description=f"Signed, offline-verifiable evidence of what a Linux host really is.\n\ncommands:\n{listing}",

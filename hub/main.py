@@ -11,6 +11,7 @@ from typing import Protocol
 
 from evidence.errors import EvidenceError
 from hub.errors import COULD_NOT_RUN, WRONG_USE, CommandError
+from hub.parser import Parser
 from hub.terminal import printable
 
 COMMANDS = {
@@ -39,10 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     name = arguments[0] if arguments else None
     if name is None or name not in COMMANDS:
-        parser.parse_args(arguments)  # --help, or an error that argparse words
+        parser.parse_args(arguments)  # --help, or an error
         parser.print_help(sys.stderr)
         return WRONG_USE
-    own = argparse.ArgumentParser(
+    own = Parser(
         prog=f"evidenced-hub {name}",
         description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -74,7 +75,7 @@ def _complain(name: str, text: str, code: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     listing = "\n".join(f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="evidenced-hub",
         usage="evidenced-hub COMMAND [OPTION…]",
         description=f"Takes evidence of many hosts, verifies it, keeps it.\n\ncommands:\n{listing}",

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from agent import main as installed
+from agent.parser import Parser
 from agent.version import VERSION
 
 PROGRAM = "evidenced.pyz"
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         return installed.main(_printed_only(arguments))
     from agent.one_shot import packing  # noqa: PLC0415  the commands above need little of it
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         usage="%(prog)s [OPTION…] | COMMAND [OPTION…]",
         description=DESCRIPTION,

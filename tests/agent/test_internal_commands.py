@@ -22,7 +22,7 @@ def test_no_help_lists_them(evidenced: Evidenced) -> None:
 def test_a_name_that_begins_with_an_underscore_and_is_none_of_them_is_wrong_use(evidenced: Evidenced) -> None:
     told = evidenced("_os")
     assert told.code == 2
-    assert "invalid choice" in told.err
+    assert "COMMAND: expected one of" in told.err
 
 
 @pytest.mark.parametrize("name", ["_collect"])

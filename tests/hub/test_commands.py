@@ -41,9 +41,17 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
 
 def test_no_command_and_a_wrong_one_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys)[0] == 2
-    with pytest.raises(SystemExit) as end:
-        main(["sevre"])
-    assert end.value.code == 2
+    for arguments, words in (
+        (("sevre",), "COMMAND: expected one of serve, hosts, expect, token, pack, found 'sevre'; did you mean serve; "),
+        (("token", "list", "--dta", "x"), "expected --data, found none; see: evidenced-hub token --help"),
+        (("token", "revoke", "x", "--data", "x"), "number: expected a whole number, found 'x'; see: evidenced-hub"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 2
+        told = capsys.readouterr().err
+        assert words in told
+        assert told.count("\n") == 1
 
 
 def test_a_token_is_shown_once_and_revoked_by_number(hub: RunningHub, capsys: pytest.CaptureFixture[str]) -> None:
