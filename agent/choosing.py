@@ -13,6 +13,8 @@ from evidence.reader import LogInfo, StoreReader
 NUMBER_DIGITS = 15
 """Of an entry's sequence number; int() of a text without end is slow, and refused by newer Pythons."""
 
+LOGS_NAMED = 3
+
 
 def chosen(names: Sequence[str], *, option: str = "--table") -> list[Table]:
     """Return the tables named, each once and in the order given; all of them, by name, if none is."""
@@ -49,3 +51,14 @@ def entry_number(option: str, text: str | None) -> int:
         found = "none" if text is None else repr(text)
         raise CommandError(f"{option}: expected the number of an entry, found {found}", WRONG_USE)
     return int(text)
+
+
+def check_entry(option: str, number: int, log: LogInfo, reader: StoreReader) -> None:
+    """Refuse the number of an entry that a log does not have; of several logs another one may have been meant."""
+    if number < log.size:
+        return
+    others = [each.id for each in reversed(reader.logs()) if each.id != log.id]
+    named = ", ".join((*others[:LOGS_NAMED], *("…" for _ in others[LOGS_NAMED:][:1])))
+    step = f"--log names another one: {named}" if others else "see evidenced log"
+    expected = f"an entry of log {log.id}, 0 to {log.size - 1}"
+    raise CommandError(f"{option}: expected {expected}, found {number}; {step}", WRONG_USE)

@@ -87,8 +87,20 @@ def carried_out(name: str, command: Command, parser: argparse.ArgumentParser, ar
     except EvidenceError as error:
         return _complain(name, str(error), COULD_NOT_RUN)
     except OSError as error:
-        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return _complain(name, where + (error.strerror or type(error).__name__).lower(), COULD_NOT_RUN)
+        return _complain(name, _of_system(error), COULD_NOT_RUN)
+
+
+def _of_system(error: OSError) -> str:
+    """Return what the system refused, and what to do about it where that is plain."""
+    said = (error.strerror or type(error).__name__).lower()
+    if not error.filename:
+        return said
+    where = os.fsdecode(error.filename)
+    if isinstance(error, FileNotFoundError):
+        return f"{where}: expected a file or folder, found {said}; see how it is spelled"
+    if isinstance(error, PermissionError):
+        return f"{where}: expected what this user may use, found {said}; ask as its owner or as root"
+    return f"{where}: {said}"
 
 
 def _module(name: str) -> str:

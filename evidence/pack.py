@@ -24,7 +24,7 @@ from evidence.pack_range import Part, choose, found_in
 from evidence.pack_source import PackSource, SignedLog, cosigned_log, signed_logs
 from evidence.pack_spool import Spool
 from evidence.pack_tar import MAX_MEMBERS, TarStream
-from evidence.pack_target import Target
+from evidence.pack_target import REPLACE, Target
 from evidence.pack_text import Summary, readme
 from evidence.predicates import MAX_TEXT
 
@@ -104,7 +104,7 @@ def export(
 
 
 def _write_file(source: PackSource, options: Options, path: str, *, overwrite: bool) -> PackSummary:
-    target = Target(path, overwrite=overwrite)
+    target = Target(path, overwrite=overwrite, step=REPLACE)
     try:
         folder = os.path.dirname(path) or "."
         summary = _write(source, options, target.write, folder=folder, compressed=not path.endswith(".tar"))

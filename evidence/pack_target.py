@@ -18,6 +18,9 @@ from evidence.errors import PackError
 PRIVATE = 0o600
 SHARED = 0o640
 """For the group of the folder, too."""
+ANOTHER_NAME = "choose another name"
+REPLACE = f"{ANOTHER_NAME}, or replace it with --overwrite"
+"""What to do about a file that stands there, where the command that writes can be told so."""
 _CHUNK = 1024 * 1024
 _DESCRIPTORS = "/proc/self/fd"
 _NOT_HERE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EPERM, errno.ENOSYS)
@@ -27,8 +30,9 @@ _NOT_HERE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EPERM, errno.EN
 class Target:
     """One file in the making; `write`, then `commit`."""
 
-    def __init__(self, path: str, *, overwrite: bool, mode: int = PRIVATE) -> None:
+    def __init__(self, path: str, *, overwrite: bool, mode: int = PRIVATE, step: str = ANOTHER_NAME) -> None:
         self.path = path
+        self._step = step
         self._mode = mode
         self._overwrite = overwrite
         self._name = os.path.basename(path)
@@ -54,7 +58,7 @@ class Target:
             raise PackError(self.path, "a regular file to overwrite", "another kind of file")
 
     def _exists(self) -> PackError:
-        return PackError(self.path, "nothing there yet", "a file", "choose another name or ask to overwrite it")
+        return PackError(self.path, "nothing there yet", "a file", self._step)
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CLOEXEC

@@ -22,7 +22,7 @@ from evidence.pack import FORMAT, PackSummary, checked, export, script, time_tex
 from evidence.pack_range import EmptyPeriodError, moment
 from evidence.pack_spool import Member
 from evidence.pack_tar import MAX_MEMBERS, MAX_TOTAL, TarStream
-from evidence.pack_target import Target
+from evidence.pack_target import REPLACE, Target
 from hub.blob_files import BlobFiles
 from hub.database import Database
 from hub.holes import Hole, holes
@@ -115,7 +115,7 @@ def write(
     """
     if period.since >= period.until:
         raise PackError("period", "an end behind its begin", "none")
-    target = Target(path, overwrite=overwrite)
+    target = Target(path, overwrite=overwrite, step=REPLACE)
     try:
         with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as spool:
             summary = FleetSummary()

@@ -62,9 +62,21 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # `evidenced-hub hosts | head`; the signal itself would end a hub whose client is gone
         return COULD_NOT_RUN
     except OSError as error:
-        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return _complain(name, where + (error.strerror or type(error).__name__).lower(), COULD_NOT_RUN)
+        return _complain(name, _of_system(error), COULD_NOT_RUN)
     return code
+
+
+def _of_system(error: OSError) -> str:
+    """Return what the system refused, and what to do about it where that is plain."""
+    said = (error.strerror or type(error).__name__).lower()
+    if not error.filename:
+        return said
+    where = os.fsdecode(error.filename)
+    if isinstance(error, FileNotFoundError):
+        return f"{where}: expected a file or folder, found {said}; see how it is spelled"
+    if isinstance(error, PermissionError):
+        return f"{where}: expected what this user may use, found {said}; ask as its owner or as root"
+    return f"{where}: {said}"
 
 
 def _complain(name: str, text: str, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import os
+import stat
 import sys
 
 from agent.configuration.loading import load
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_batches(folder: str, state: str, since: dt.datetime | None) -> int:
     """Write what a hub lacks, or all of it, and say what stands in the folder now."""
+    _check_folder(folder)
     wall = None if since is None else f"{since:%Y-%m-%dT%H:%M:%S}"
     try:
         for each in by_hand.write_all(state, folder, wall):
@@ -83,6 +85,17 @@ def _write_batches(folder: str, state: str, since: dt.datetime | None) -> int:
     except DeliveryError as error:
         raise CommandError(str(error)) from None
     return OK
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse what cannot take batches before anything is read. Raises: OSError; CommandError."""
+    found = "another kind of file"
+    try:
+        if stat.S_ISDIR(os.stat(folder).st_mode):
+            return
+    except FileNotFoundError:
+        found = "nothing of that name"
+    raise CommandError(f"--batches: {folder}: expected a folder to write into, found {found}; make one: mkdir")
 
 
 def _bounds(options: argparse.Namespace) -> tuple[dt.datetime | None, dt.datetime | None]:

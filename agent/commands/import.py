@@ -11,9 +11,9 @@ from agent.configuration.model import Hub
 from agent.delivery import enrolment, outbox
 from agent.delivery.answers import storage_key
 from agent.delivery.budget import Limits
-from agent.delivery.errors import DeliveryError
+from agent.delivery.errors import BatchError, DeliveryError
 from agent.delivery.filing import file_into
-from agent.delivery.gathering import Sequence, check, find
+from agent.delivery.gathering import STEP, Sequence, check, find
 from agent.delivery.hub_settings import checked, hold_to_way, way_of
 from agent.delivery.opening import client_of
 from agent.delivery.pace import Pace
@@ -56,9 +56,12 @@ def run(options: argparse.Namespace) -> int:
     """Check, then file or forward, and say what is missing."""
     if options.into is not None and options.hub is not None:
         raise CommandError("expected --into or --hub, found both", WRONG_USE)
-    batches = find(options.paths)
+    try:
+        batches = find(options.paths)
+    except BatchError as error:
+        raise CommandError(str(error)) from None
     if not batches:
-        raise CommandError(f"expected batches at {', '.join(map(printable, options.paths))}, found none")
+        raise CommandError(f"expected batches at {', '.join(map(printable, options.paths))}, found none; {STEP}")
     sequences = check(batches)
     passed = True
     for each in sequences:

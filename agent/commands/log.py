@@ -7,8 +7,8 @@ import base64
 import json
 from collections.abc import Iterator
 
-from agent.choosing import NUMBER_DIGITS, chosen_log, entry_number
-from agent.errors import OK, WRONG_USE, CommandError
+from agent.choosing import NUMBER_DIGITS, check_entry, chosen_log, entry_number
+from agent.errors import OK, CommandError
 from agent.event_words import in_words
 from agent.places import state_folder
 from agent.terminal import columns, counted, printable
@@ -47,8 +47,7 @@ def run(options: argparse.Namespace) -> int:
         if number is None:
             lines = _listing(reader, log, options)
         else:
-            if number >= log.size:
-                raise CommandError(f"expected an entry below {log.size}, found {number}", WRONG_USE)
+            check_entry(options.action, number, log, reader)
             lines = (_shown if options.action == "show" else _proved)(reader, log, number, as_json=options.json)
         for line in lines:
             print(line)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from agent.choosing import check_names, chosen_log, entry_number
+from agent.choosing import check_entry, check_names, chosen_log, entry_number
 from agent.configuration.leaving_out import ByHand, by_hand
 from agent.errors import OK, WRONG_USE, CommandError
 from agent.observing import Target, now, observation, read_tables, sealed, secret_of
@@ -80,8 +80,7 @@ def _fresh(state: str, chosen: ByHand) -> list[tuple[str, bytes]]:
 
 def _stored(reader: StoreReader, log: LogInfo, number: int, wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield the parts of an entry that is in the log."""
-    if number >= log.size:
-        raise CommandError(f"--entry: expected an entry below {log.size}, found {number}", WRONG_USE)
+    check_entry("--entry", number, log, reader)
     entry = reader.entry(log.id, number)
     if entry.statement is None or entry.payload is None:
         raise CommandError(f"entry {number} was lost to damage; only its leaf hash is kept")

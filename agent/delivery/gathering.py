@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from agent.delivery.errors import BatchError
 from agent.delivery.outbox import Waiting, waiting_at
 from evidence.batch_read import open_batch
 from evidence.errors import EvidenceError
 from evidence.tree import Frontier
+
+STEP = "name what evidenced export --batches or a sink of type directory wrote"
 
 
 class Sequence(msgspec.Struct):
@@ -30,7 +33,10 @@ class Sequence(msgspec.Struct):
 
 
 def find(paths: Iterable[str]) -> list[Waiting]:
-    """Return the batches at these paths: files, and those in folders and in one folder below. Raises: OSError."""
+    """Return the batches at these paths: files, and those in folders and in one folder below.
+
+    Raises: OSError; BatchError if nothing is at one of them.
+    """
     found: dict[str, Waiting] = {}
     for path in paths:
         for each in _files(path):
@@ -42,7 +48,10 @@ def find(paths: Iterable[str]) -> list[Waiting]:
 
 def _files(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
-        os.stat(path)  # a mistyped name is an error, not an empty folder
+        try:
+            os.stat(path)  # a mistyped name is an error, not an empty folder
+        except FileNotFoundError:
+            raise BatchError(path, "a batch, or a folder with batches", "nothing of that name", STEP) from None
         yield path
         return
     for name in sorted(os.listdir(path)):

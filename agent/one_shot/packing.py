@@ -26,6 +26,7 @@ from agent.terminal import Progress, counted, printable
 from evidence.memory_log import MemoryLog
 from evidence.pack import PackSummary, export
 from evidence.pack_range import moment
+from evidence.pack_target import REPLACE
 from evidence.statement import Observation
 
 EPILOG = """\
@@ -98,7 +99,7 @@ def _check_place(path: str, *, overwrite: bool) -> None:
         where = os.path.realpath(folder)
         raise CommandError(f"{where}: expected a folder to write the pack into, found that it may not be; see -o FILE")
     if os.path.lexists(path) and not overwrite:
-        raise CommandError(f"{path}: expected nothing there yet, found a file; choose another name with -o FILE")
+        raise CommandError(f"{path}: expected nothing there yet, found a file; {REPLACE}")
 
 
 def _read(target: Target, chosen: ByHand) -> tuple[list[Collection], int]:

@@ -80,7 +80,8 @@ def test_a_pack_is_never_overwritten_silently_and_never_half_written(
     ran = evidenced("export", "-o", pack, "--state", signed)
     assert ran.code == 3
     assert pack.read_text() == "something of the user's"
-    assert "Traceback" not in ran.err
+    step = "choose another name, or replace it with --overwrite"
+    assert ran.err == f"evidenced export: {pack}: expected nothing there yet, found a file; {step}\n"
     assert evidenced("export", "-o", pack, "--overwrite", "--state", signed).code == 0
     assert evidenced("export", "-o", tmp_path / "absent" / "pack.tar.gz", "--state", signed).code == 3
     assert sorted(os.listdir(tmp_path)) == ["pack.tar.gz", "state"]
@@ -275,8 +276,15 @@ def test_a_table_that_an_entry_does_not_hold_is_wrong_use(evidenced: Evidenced, 
 def test_entries_of_an_older_log_are_shown_by_its_name(evidenced: Evidenced, signed: Path) -> None:
     older = evidenced("log", "--state", signed).lines[0].split()[1].rstrip(":")
     before = evidenced("show-payload", "--entry", "1", "--state", signed)
+    wrong = evidenced("log", "show", "99", "--state", signed)
+    assert (wrong.code, wrong.err.split(", found ")[1]) == (2, "99; see evidenced log\n")
     assert evidenced("keys", "rotate", "--state", signed).code == 0
-    assert evidenced("show-payload", "--entry", "1", "--state", signed).code == 2
+    newer = evidenced("log", "--state", signed).lines[1].split()[1].rstrip(":")
+    for words in (("log", "show", "1"), ("log", "prove", "1"), ("show-payload", "--entry", "1")):
+        wrong = evidenced(*words, "--state", signed)
+        assert wrong.code == 2
+        found = f"{words[1]}: expected an entry of log {newer}, 0 to 0, found 1; --log names another one: {older}\n"
+        assert wrong.err == f"evidenced {words[0]}: {found}"
     assert evidenced("show-payload", "--entry", "1", "--log", older, "--state", signed) == before
     assert evidenced("show-payload", "--entry", "1", "--log", "other", "--state", signed).code == 2
     assert evidenced("show-payload", "--log", older, "--state", signed).code == 2

@@ -155,7 +155,10 @@ def test_the_folder_of_no_hub_is_refused(tmp_path: Path, capsys: pytest.CaptureF
         (("--listen", "127.0.0.1:99999"), "expected HOST:PORT"),
         (("--tls-key", "x"), "expected --tls-certificate and --tls-key together"),
         (("--per-peer", "0"), "expected a positive number"),
-        (("--token-file", "no/such/file"), "no such file"),
+        (
+            ("--token-file", "no/such/file"),
+            "no/such/file: expected a file or folder, found no such file or directory; ",
+        ),
     ],
 )
 def test_wrong_options_of_serve(

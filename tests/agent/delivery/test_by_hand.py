@@ -68,9 +68,23 @@ def test_export_of_batches_takes_no_options_of_a_pack(
 
 
 def test_export_into_a_folder_that_is_not_there_says_so(signed: Path, tmp_path: Path, evidenced: Evidenced) -> None:
-    ran = evidenced("export", "--batches", tmp_path / "none", "--state", signed)
+    none = tmp_path / "none"
+    ran = evidenced("export", "--batches", none, "--state", signed)
+    expected = f"--batches: {none}: expected a folder to write into, found nothing of that name; make one: mkdir"
+    assert (ran.code, ran.err) == (3, f"evidenced export: {expected}\n")
+    assert not none.exists()
+    none.write_text("a file")
+    assert "found another kind of file" in evidenced("export", "--batches", none, "--state", signed).err
+
+
+def test_import_of_what_is_not_there_says_what_to_name(tmp_path: Path, evidenced: Evidenced) -> None:
+    none = tmp_path / "none"
+    ran = evidenced("import", none)
+    expected = f"{none}: expected a batch, or a folder with batches, found nothing of that name; name what evidenced"
     assert ran.code == 3
-    assert not (tmp_path / "none").exists()
+    assert ran.err.startswith(f"evidenced import: {expected} export --batches")
+    none.mkdir()
+    assert "found none; name what evidenced export --batches" in evidenced("import", none).err
 
 
 def test_import_says_what_is_missing_between_batches(sender: Host, evidenced: Evidenced) -> None:
