@@ -26,14 +26,18 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show, or rotate and show."""
     where = places(options.state)
-    if options.action == "rotate":
-        _rotate(where)
-        print("Rotated: the old key signed the new one, and both are in the log.")
+    before = _rotate(where) if options.action == "rotate" else None
     card = _card(where.state)
+    if before is not None:
+        print("Rotated: the old key signed the new one, and both are in the log.")
     print(f"fingerprint  {card.fingerprint}  (key {card.number} of this host)")
     print(f"openssh      {card.openssh}")
     print(f"hex          {card.hex}")
     print(f"vkey         {card.vkey}")
+    if before is not None:
+        print(
+            f"Whoever noted the old fingerprint, {before.fingerprint}, has to note this one too: it signs from now on."
+        )
     return OK
 
 
@@ -45,9 +49,11 @@ def _card(state: str) -> KeyCard:
     return card
 
 
-def _rotate(where: Places) -> None:
-    _card(where.state)  # a mistyped folder must not become a state, with a key that nobody has ever used
+def _rotate(where: Places) -> KeyCard:
+    """Rotate, and return what the old key was."""
+    before = _card(where.state)  # a mistyped folder must not become a state, with a key that nobody has ever used
     with open_door(where) as door:
         door.rotate()
         news = door.news()
     sys.stderr.writelines(news)
+    return before

@@ -233,9 +233,12 @@ def test_a_rotated_key_is_signed_by_the_old_one_and_both_verify(
     evidenced: Evidenced, signed: Path, tmp_path: Path
 ) -> None:
     old = evidenced("keys", "show", "--state", signed).lines[0].split()[1]
-    assert evidenced("keys", "rotate", "--state", signed).code == 0
+    rotated = evidenced("keys", "rotate", "--state", signed)
+    assert rotated.code == 0
     new = evidenced("keys", "show", "--state", signed).lines[0].split()[1]
     assert new != old
+    assert rotated.lines[1].startswith(f"fingerprint  {new}  (key 2 of this host)")
+    assert rotated.lines[-1].startswith(f"Whoever noted the old fingerprint, {old}, has to note this one too")
     assert evidenced("inventory", *SMALL, "--sign", "--state", signed).code == 0
     pack = tmp_path / "pack.tar.gz"
     assert evidenced("export", "-o", pack, "--state", signed).code == 0
