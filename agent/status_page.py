@@ -155,26 +155,39 @@ def _sink(sink: Sink) -> str:
 
 def _tables(said: Supervision | None, log: Log) -> Iterator[str]:
     head = ("table", "read", "due", "coverage", "rows", "gaps", "time")
+    rows: list[tuple[str, ...]] = []
     if said is not None and said.tables:
         reading = {name for child in said.children for name in child.tables}
-        rows = [
-            (
-                printable(each.name),
-                "never" if each.age_s is None else f"{_span(each.age_s)} ago",
-                "reading" if each.name in reading else "now" if not each.due_in_s else f"in {_span(each.due_in_s)}",
-                printable(each.coverage or "-"),
-                *("-" if each is None else thousands(each) for each in (each.rows, each.gaps)),
-                "-" if each.wall_ms is None else seconds(each.wall_ms),
-            )
-            for each in said.tables
-        ]
+        rows += [_planned(each, reading=each.name in reading) for each in said.tables]
+        planned = {each.name for each in said.tables}
+        rows += [_signed(*each) for each in sorted(log.readings.items()) if each[0] not in planned and _is_off(each[1])]
     else:
-        rows = [
-            (name, each.wall, "-", each.state.coverage, *map(thousands, (each.state.rows, each.state.gaps)),
-             seconds(each.state.cost.wall_ms))
-            for name, each in sorted(log.readings.items())
-        ]  # fmt: skip
+        rows += [_signed(*each) for each in sorted(log.readings.items())]
     yield from columns([head, *rows], right=frozenset((4, 5, 6))) if rows else ["no table was read yet"]
+
+
+def _planned(table: Table, *, reading: bool) -> tuple[str, ...]:
+    """Return a table as the supervisor speaks of it."""
+    return (
+        printable(table.name),
+        "never" if table.age_s is None else f"{_span(table.age_s)} ago",
+        "reading" if reading else "now" if not table.due_in_s else f"in {_span(table.due_in_s)}",
+        printable(table.coverage or "-"),
+        *("-" if each is None else thousands(each) for each in (table.rows, table.gaps)),
+        "-" if table.wall_ms is None else seconds(table.wall_ms),
+    )
+
+
+def _signed(name: str, last: LastReading) -> tuple[str, ...]:
+    """Return a table as the log has it; one that is switched off was not read, though a snapshot names it."""
+    state = last.state
+    if _is_off(last):
+        return name, "-", "-", state.coverage, "-", "-", "-"
+    return name, last.wall, "-", state.coverage, *map(thousands, (state.rows, state.gaps)), seconds(state.cost.wall_ms)
+
+
+def _is_off(last: LastReading) -> bool:
+    return last.state.coverage == "disabled"
 
 
 def _span(seconds_: float) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from agent.delivery.progress import Parked, Progress, records
 from agent.places import places
 from agent.supervision import is_running, parse
+from collectors.catalogue import all_tables
 from tests.agent.command_line import Evidenced
 
 SAID = """\
@@ -56,6 +57,22 @@ def test_a_service_that_does_not_run_is_amiss_and_the_log_tells_the_rest(evidenc
     assert told.code == 3
     assert [line.split()[0] for line in told.lines[-2:]] == ["table", "users"]
     assert "complete" in told.lines[-1]
+
+
+def test_a_table_that_is_switched_off_is_said_to_be_so_whether_the_service_runs_or_not(
+    evidenced: Evidenced, state: Path, running: Path, tmp_path: Path
+) -> None:
+    off = "".join(f"[tables.{each.name}]\nenabled = false\n" for each in all_tables() if each.name != "users")
+    (tmp_path / "agent.toml").write_text(off)
+    inventory = evidenced("inventory", "--config", tmp_path / "agent.toml", "--sign", "--state", state)
+    assert inventory.code == 0, inventory.err
+    stopped = evidenced("status", "--state", state)
+    running.write_text(SAID.format(**WELL))
+    running_now = evidenced("status", "--state", state)
+    for told in (stopped, running_now):
+        rows = [line.split() for line in told.lines]
+        assert ["groups", "-", "-", "disabled", "-", "-", "-"] in rows
+        assert [row[3] != "disabled" for row in rows if row[:1] == ["users"]] == [True]
 
 
 def test_one_that_runs_well_is_shown_with_every_table(evidenced: Evidenced, state: Path, running: Path) -> None:
