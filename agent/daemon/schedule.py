@@ -100,7 +100,7 @@ class Schedule:
             for field in ("started", "burst_began", "burst_last", "ahead", "failures", "running", "alone"):
                 setattr(table, field, getattr(old, field))
             table.due = old.due
-            if old.started is not None:
+            if old.started is not None and table.plan.interval_s != old.plan.interval_s:
                 table.due = min(old.due, old.started + table.plan.interval_s)
 
     def changed(self, names: Iterable[str], now: float) -> None:
@@ -110,9 +110,9 @@ class Schedule:
                 table.burst_began = now
             table.burst_last = now
 
-    def wanted(self, now: float) -> None:
-        """Make every table due, as a person asks."""
-        for table in self.tables.values():
+    def wanted(self, now: float, names: Iterable[str] | None = None) -> None:
+        """Make tables due, though nobody saw a change: these, or every one, as a person asks."""
+        for table in self._named(self.tables if names is None else names):
             table.due = now
 
     def next_time(self, busy: Iterable[str] = (), *, changed: bool = False) -> float:

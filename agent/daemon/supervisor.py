@@ -220,11 +220,15 @@ class Supervisor:
         self._notify.tell("READY=1")
 
     def _follow(self, plan: Plan, now: float) -> None:
+        """Keep to another plan; where it watches other paths, what changed in between was not seen, and is read."""
+        before = self.runs.plan.watches
         self.runs.follow(plan, now)
+        if plan.watches == before:
+            return
         self._waiting.forget((self.watching.fd,))
         self.watching.close()
         self.watching = Watching(plan.watches)
-        self.runs.schedule.changed({name for each in plan.watches.values() for name in each}, now)
+        self.runs.schedule.wanted(now, {name for each in plan.watches.values() for name in each})
         self._note_watches(now)
 
     # The end

@@ -296,6 +296,25 @@ def test_a_new_plan_is_followed_and_recorded_and_a_bad_one_is_not(daemon: Daemon
     daemon.wait_for(2, "new=60")
 
 
+def test_a_reload_reads_nothing_unless_other_paths_are_watched(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.wait_for(1, "users=3600")
+    daemon.signal(signal.SIGHUP)
+    time.sleep(0.1)  # until it was heeded
+    daemon.write_plan(digest="0b")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(1, "config-changed:" + "0b" * 32)
+    assert len(daemon.runs("users=3600")) == 1
+    changed = daemon.touch()
+    assert daemon.wait_for(1, "--reason", "change", "users=3600")["at"] - changed <= 10
+    more = f"watch\t{daemon.files}/shadow\tusers"
+    daemon.write_plan("table\tusers\t3600\t1\tfile", f"watch\t{daemon.files}/passwd\tusers", more, digest="0c")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(2, "--reason", "scheduled", "users=3600")
+    seen = [each for each in daemon.runs("users=3600") if "change" in each["words"]]
+    assert len(seen) == 1, "nobody saw anything change since"
+
+
 def test_a_second_supervisor_ends_with_an_error(daemon: Daemon, tmp_path: Path) -> None:
     daemon.start()
     daemon.wait_for(1, "users")
