@@ -217,6 +217,22 @@ class StoreReader:
                 key = keyring.public(folder, log, identity.key)
         return keys.card(key, identity.origin, identity.number)
 
+    def signing_key(self) -> PublicKey | None:
+        """Return the public half of the private key, which its owner alone can read; None before the first entry.
+
+        Raises: DamageError when it is no key, gone, or another than the log's; UnsafeStateError.
+        """
+        with self._folder(layout.KEYS) as folder:
+            if folder is None:
+                return None
+            key, log_id = keyring.private(folder, keyring.AGENT), identities.current_log(folder)
+            where = folder.where(keyring.AGENT)
+        if key is not None and (log_id is None or log_id.startswith(f"{key.public.id16}-")):
+            return key.public
+        if key is None and log_id is None:
+            return None
+        raise DamageError(where, f"the key that signs log {log_id}", "no file" if key is None else "another key")
+
     def secret(self) -> bytes | None:
         """Return the secret for keyed hashes, None if there is none. Raises: DamageError, UnsafeStateError."""
         with self._folder(layout.KEYS) as folder:

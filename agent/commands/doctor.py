@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agent.configuration.loading import Loaded, load, take_judgements
 from agent.configuration.secrets import judge_files
 from agent.doctor.check import Check, fine, note, wrong
 from agent.doctor.folders import check_folders, check_room, check_users
+from agent.doctor.key import check_key
 from agent.doctor.service import check_sockets, check_supervisor, clock, listening_now
 from agent.doctor.sinks import check_sinks
 from agent.doctor.state import check_log, check_outbox, check_quarantine
@@ -40,10 +41,17 @@ def run(options: argparse.Namespace) -> int:
         found.append(each)
         facts = {"found": each.found, "state": each.state, "step": each.step, "subject": each.subject}
         print(json.dumps(facts) if options.json else each, flush=True)
-    count = sum(each.state == "wrong" for each in found)
     if not options.json:
-        print(f"✗ {counted(count, 'thing')} wrong" if count else "✓ nothing is wrong")
-    return COULD_NOT_RUN if count else OK
+        print(verdict(found))
+    return COULD_NOT_RUN if any(each.state == "wrong" for each in found) else OK
+
+
+def verdict(found: Sequence[Check]) -> str:
+    """Return the last line, with the mark of the worst line above it."""
+    wrongs, notes = (sum(each.state == state for each in found) for state in ("wrong", "note"))
+    if wrongs:
+        return f"✗ {counted(wrongs, 'thing')} wrong"
+    return f"! nothing is wrong, {counted(notes, 'thing')} to know" if notes else "✓ nothing is wrong"
 
 
 def examine(loaded: Loaded, where: Places) -> Iterator[Check]:
@@ -55,6 +63,7 @@ def examine(loaded: Loaded, where: Places) -> Iterator[Check]:
     yield clock()
     yield from check_sockets(where, listening_now())
     yield from check_supervisor(where)
+    yield check_key(where)
     yield from check_log(where)
     yield from check_quarantine(where)
     settings = loaded.configuration

@@ -24,6 +24,9 @@ def check_log(places: Places) -> Iterator[Check]:
     if not os.path.lexists(places.state):
         yield note("log", "there is none yet", "the service or evidenced inventory begins it")
         return
+    if not os.access(places.state, os.R_OK | os.X_OK):
+        yield note("log", f"{places.state}: this user cannot look inside", "ask as root")
+        return
     try:
         with StoreReader(places.state) as reader:
             logs = reader.logs()

@@ -20,17 +20,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import users
+from agent.commands.doctor import verdict
 from agent.configuration.model import HttpPut, Hub
 from agent.delivery.budget import Limits
 from agent.delivery.progress import Done, Parked, Progress, set_pin
-from agent.doctor.check import Check
+from agent.doctor.check import Check, fine, note, wrong
 from agent.doctor.folders import check_folders, check_users
 from agent.doctor.hub_answer import judge_answer
+from agent.doctor.key import check_key
 from agent.doctor.service import check_clock, check_sockets, judge_supervision, listening_now, listening_sockets
 from agent.doctor.sinks import check_remote, judge_progress
 from agent.doctor.state import check_log, check_outbox, check_quarantine
 from agent.places import SYSTEM, Places, places
 from agent.supervision import Process, Supervision
+from evidence import key_file
 from evidence.keys import NOTE_COSIGNATURE, PrivateKey
 from tests.agent.command_line import Evidenced
 from tests.agent.delivery.certificates import LOOPBACK, Made, make
@@ -60,9 +63,23 @@ def only(checks: Iterator[Check], subject: str) -> Check:
 def test_a_fresh_host_has_nothing_wrong_and_is_told_what_is_missing(evidenced: Evidenced, state: Path) -> None:
     told = evidenced("doctor", "--state", state, "--config", config(state.parent, ""))
     assert told.code == 0, told.out
-    assert told.lines[-1] == "✓ nothing is wrong"
+    notes = sum(line.startswith("! ") for line in told.lines) - 1
+    assert told.lines[-1] == f"! nothing is wrong, {notes} things to know"
+    assert "! key: there is none yet; the first signature makes it" in told.lines
     assert any(line.startswith("! log: there is none yet") for line in told.lines)
     assert not state.exists(), "a look must not make a state"
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ([fine("a", "b")], "✓ nothing is wrong"),
+        ([fine("a", "b"), note("supervisor", "does not run")], "! nothing is wrong, 1 thing to know"),
+        ([note("a", "b"), wrong("c", "d", "e")], "✗ 1 thing wrong"),
+    ],
+)
+def test_the_last_line_contradicts_none_above_it(found: list[Check], line: str) -> None:
+    assert verdict(found) == line
 
 
 def config(folder: Path, text: str) -> Path:
@@ -90,6 +107,7 @@ def test_a_signed_log_is_found_whole(evidenced: Evidenced, state: Path, image: P
     told = evidenced("doctor", "--state", state, "--config", config(state.parent, ""))
     assert told.code == 0, told.out
     assert any(line.startswith("✓ log: 2 entries in 1 log") for line in told.lines)
+    assert any(line.startswith("✓ key: SHA256:") for line in told.lines)
     assert any(line.startswith("✓ folder state:") for line in told.lines)
 
 
@@ -133,7 +151,55 @@ def test_a_state_that_is_no_folder_is_named(state: Path) -> None:
     assert "is no folder" in only(check_folders(places(str(state))), "folder state").found
 
 
-# ---- log, quarantine, outbox ----
+# ---- key, log, quarantine, outbox ----
+
+
+def replaced(key: Path) -> None:
+    key.unlink()
+    key_file.store(str(key), PrivateKey.generate())
+
+
+@pytest.mark.parametrize(
+    ("story", "spoil", "expected"),
+    [
+        ("garbage", lambda key: key.write_text("rot"), "expected"),
+        ("none", lambda key: key.unlink(), "found no file; the next signature makes a new one and signs that"),
+        ("another", replaced, "found another key; the next signature makes a new one"),
+        (
+            "open",
+            lambda key: key.chmod(0o640),
+            "expected mode 0600, found 0640; look who could have used it, then: chmod",
+        ),
+        ("a link", lambda key: (key.rename(key.with_name("x")), key.symlink_to("x")), "expected no symbolic link"),
+    ],
+)
+def test_what_is_wrong_with_the_private_key_is_named(
+    log: Path, evidenced: Evidenced, story: str, spoil: Callable[[Path], object], expected: str
+) -> None:
+    key = log / "keys/agent.pem"
+    spoil(key)
+    told = evidenced("doctor", "--state", log, "--config", config(log.parent, ""))
+    (line,) = (each for each in told.lines if "✗ key: " in each)
+    assert line.startswith(f"✗ key: {key}: "), story
+    assert expected in line
+    assert told.code == 3
+
+
+def test_a_key_whose_log_is_not_remembered_is_fine(log: Path) -> None:
+    (log / "keys/identity.json").unlink()
+    assert check_key(places(str(log))).state == "fine"
+
+
+@pytest.mark.needs_root
+def test_a_user_who_may_not_look_at_the_key_is_told_so(log: Path) -> None:
+    os.chown(log, 12345, 12345)
+    found = check_key(places(str(log)))
+    assert (found.state, found.found) == ("note", "this user cannot look at it")
+
+
+def test_a_user_who_may_not_look_at_the_log_is_told_so(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.doctor.state.os.access", lambda _path, _mode: False)
+    assert only(check_log(places(str(log))), "log").state == "note"
 
 
 def test_a_log_without_its_checkpoint_is_named(log: Path) -> None:
