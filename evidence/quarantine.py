@@ -60,8 +60,8 @@ class Quarantine:
 
     def note(self, finding: Finding) -> None:
         """Report what is missing, unless a report that is not recorded yet says why: there is nothing to move."""
-        known = {(each.part, each.where, each.names) for each in self.unrecorded().values()}
-        if (finding.part, finding.where, finding.names) not in known:
+        said = (each for each in self.unrecorded().values() if each.count >= finding.count)
+        if (finding.part, finding.where, finding.names) not in {(each.part, each.where, each.names) for each in said}:
             self._report(finding)
 
     def unrecorded(self) -> dict[str, Finding]:

@@ -15,7 +15,9 @@ from evidence.errors import DamageError
 from evidence.keys import PrivateKey
 from evidence.log import EvidenceStore
 from evidence.predicates import Event
+from evidence.quarantine import Finding, Quarantine
 from evidence.reader import StoredEntry
+from evidence.state import open_state
 from tests.evidence.faults.injection import copied, fingerprint
 from tests.evidence.store_parts import SEEN, START, table, ticking
 
@@ -262,6 +264,15 @@ def test_what_is_lost_is_counted_once_however_often_the_state_is_opened_before_t
     assert sorted((each["part"], each["count"]) for each in said) == [
         (name.removeprefix("agent.").replace("pem", "key"), 1) for name in names
     ]
+
+
+def test_what_is_missing_is_reported_again_only_if_more_of_it_is_lost(scratch: Path) -> None:
+    quarantine = Quarantine(open_state(str(scratch / "quarantine"), create=True))
+    for count, reports in ((0, 1), (0, 1), (1, 2), (1, 2)):
+        quarantine.note(Finding(part="blob", where="blobs/00/00", found="no file", count=count, names=("00",)))
+        assert len(quarantine.unrecorded()) == reports
+    quarantine.note(Finding(part="blob", where="blobs/00/00", found="no file", count=1, names=("01",)))
+    assert len(quarantine.unrecorded()) == 3
 
 
 def test_another_key_in_place_of_a_lost_one_is_no_second_loss(state: Path) -> None:
