@@ -111,13 +111,13 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
     name = segment.name_of(found.first)
     bodies = _bodies(found, stop, leaves, place.key)
     lost = [at for at, body in bodies.items() if at not in found.frames and body == segment.lost(leaves[at])]
-    told = place.quarantine.reported("segment")  # an entry is lost once, though its mark be lost again
-    names = tuple(each for each in (f"{place.origin} {at}" for at in lost) if each not in told)
+    names = tuple(f"{place.origin} {at}" for at in lost)
+    told = place.quarantine.reported("segment")  # an entry is lost once; it is named again, with the event that did
     finding = Finding(
         part="segment",
         where=f"{id_of(place.origin)}/{name}",
         found="frames that are not as they were written" if found.data else "no file",
-        count=len(names),
+        count=len(set(names) - told),
         names=names,
     )
     if found.data:

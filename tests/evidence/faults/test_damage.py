@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -289,6 +290,8 @@ def test_an_entry_is_lost_once_though_its_mark_is_lost_again(state: Path) -> Non
     (first,) = damaged_then_opened(path, flipped, state)
     _, second = damaged_then_opened(path, removed, state)
     assert (first["count"], second["count"]) == (1, held - 1)
+    reports = [json.loads(each.read_bytes()) for each in sorted((state / "quarantine").glob("*.recorded"))]
+    assert [len(each["names"]) for each in reports] == [1, held], "the event that named it may be lost with it"
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
