@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from agent.interrupts import end_quietly
+from program.interrupts import end_quietly
 
 if __name__ == "__main__":
     end_quietly()

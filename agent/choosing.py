@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 
-from agent.errors import WRONG_USE, CommandError
 from collectors.catalogue import all_tables
 from collectors.contract import Table
 from evidence.reader import LogInfo, StoreReader
+from program.errors import WRONG_USE, CommandError
 
 NUMBER_DIGITS = 15
 """Of an entry's sequence number; int() of a text without end is slow, and refused by newer Pythons."""

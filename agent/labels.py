@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agent.errors import WRONG_USE, CommandError
+from program.errors import WRONG_USE, CommandError
 
 COUNT = 64
 KEY = re.compile(r"[a-z0-9_.:-]{1,64}")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
-from typing import Protocol
 
-from agent.errors import COULD_NOT_RUN, WRONG_USE, CommandError
-from agent.parser import Parser
-from agent.terminal import printable
 from agent.version import VERSION
-from evidence.errors import EvidenceError
+from program.command_line import Command, carried_out, parser_of, parser_of_all
+from program.errors import WRONG_USE
 
+PROGRAM = "evidenced"
 # Help lines stand here, so that `evidenced --help` need not import what the commands need.
 COMMANDS = {
     "inventory": "read this host, show what was found, and sign it into the local log",
@@ -42,92 +38,24 @@ INTERNAL = ("_collect", "_plan", "_sign", "_upload")
 EPILOG = """exit codes: 0 fine, 1 the evidence is bad, 2 wrong use, 3 could not run or incomplete,
             4 verify: a required witness or timestamp is missing
 Each command explains itself with --help. Manual: evidenced(1)."""
-
-
-LINE_LIMIT = 2000
-"""Characters of an error: it names paths, which may be long, and it is one line."""
-
-
-class Command(Protocol):
-    """What a module of agent.commands or agent.internal offers."""
-
-    def declare(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's options."""
-
-    def run(self, options: argparse.Namespace) -> int:
-        """Do it and return the exit code."""
+ABOUT = "Signed, offline-verifiable evidence of what a Linux host really is."
+OF_THE_SERVICE = "a part of the service that other parts of it start"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    parser = _parser()
     name = next((each for each in arguments if not each.startswith("-")), None)
     if name is None or name not in (*COMMANDS, *INTERNAL) or arguments[0] != name:
+        parser = parser_of_all(PROGRAM, ABOUT, COMMANDS, EPILOG)
+        parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
         parser.parse_args(arguments)  # --help, --version, or an error
         parser.print_help(sys.stderr)
         return WRONG_USE
-    own = Parser(
-        prog=f"evidenced {name}",
-        description=_sentence(COMMANDS.get(name, "a part of the service that other parts of it start")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # an option added later must not change what a script means
-    )
     command: Command = importlib.import_module(_module(name))
-    return carried_out(name, command, own, arguments[1:])
-
-
-def carried_out(name: str, command: Command, parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
-    """Let a command read its options and do it; say in one line what went wrong, and return the exit code."""
-    command.declare(parser)
-    options = parser.parse_args(arguments)
-    try:
-        return command.run(options)
-    except CommandError as error:
-        return _complain(name, str(error), error.code)
-    except EvidenceError as error:
-        return _complain(name, str(error), COULD_NOT_RUN)
-    except OSError as error:
-        return _complain(name, _of_system(error), COULD_NOT_RUN)
-
-
-def _of_system(error: OSError) -> str:
-    """Return what the system refused, and what to do about it where that is plain."""
-    said = (error.strerror or type(error).__name__).lower()
-    if not error.filename:
-        return said
-    where = os.fsdecode(error.filename)
-    if isinstance(error, FileNotFoundError):
-        return f"{where}: expected a file or folder, found {said}; see how it is spelled"
-    if isinstance(error, PermissionError):
-        return f"{where}: expected what this user may use, found {said}; ask as its owner or as root"
-    return f"{where}: {said}"
+    return carried_out(command, parser_of(PROGRAM, name, COMMANDS.get(name, OF_THE_SERVICE)), arguments[1:])
 
 
 def _module(name: str) -> str:
     if name in INTERNAL:
         return f"agent.internal.{name.removeprefix('_')}"
     return f"agent.commands.{name.replace('-', '_')}"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
-
-
-def _complain(name: str, text: str, code: int) -> int:
-    sys.stderr.write(f"evidenced {name}: {printable(text, LINE_LIMIT)}\n")
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    width = max(map(len, COMMANDS))
-    listing = "\n".join(f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items())
-    parser = Parser(
-        prog="evidenced",
-        usage="evidenced COMMAND [OPTION…]",
-        description=f"Signed, offline-verifiable evidence of what a Linux host really is.\n\ncommands:\n{listing}",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"evidenced {VERSION}")
-    parser.add_argument("command", nargs="?", choices=tuple(COMMANDS), help=argparse.SUPPRESS, metavar="COMMAND")
-    return parser

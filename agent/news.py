@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from agent.event_words import Fields, damage, missed, why_opened
-from agent.terminal import printable
 from evidence.errors import EvidenceError
 from evidence.log import Entry
 from evidence.order import id_of
 from evidence.reader import StoreReader
+from program.text import printable
 
 EXPECTED = ("first", "rotated")
 """Reasons to begin a log that are no news to anybody."""

@@ -12,7 +12,6 @@ import msgspec
 from agent.clocks import boot_id, boottime_ms, synchronised, wall_text
 from agent.collection.parent import collect
 from agent.collection.receiver import Collection, Progress, lines_of
-from agent.errors import WRONG_USE, CommandError
 from agent.version import VERSION
 from collectors.contract import Table, header_of
 from collectors.platform.machine import identity_in
@@ -20,6 +19,7 @@ from collectors.reading.errors import ReadError
 from collectors.reading.host import Host
 from evidence.reader import StoreReader
 from evidence.statement import Clock, Collected, Observation
+from program.errors import WRONG_USE, CommandError
 
 RECORDING = "host.toml"
 """What makes a folder a recorded host."""

@@ -7,9 +7,9 @@ import re
 
 import msgspec
 
-from agent.errors import WRONG_USE, CommandError
 from evidence.predicates import Snapshot
 from evidence.reader import StoreReader
+from program.errors import WRONG_USE, CommandError
 
 MILLISECOND = dt.timedelta(milliseconds=1)
 FIRST_ROUND = dt.timedelta(hours=1)

@@ -6,8 +6,8 @@ import os
 
 import msgspec
 
-from agent.errors import WRONG_USE, CommandError
 from agent.users import RECORDERS
+from program.errors import WRONG_USE, CommandError
 
 SYSTEM_STATE = "/var/lib/evidenced"
 

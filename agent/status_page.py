@@ -9,7 +9,8 @@ import msgspec
 from agent.last_readings import LastReading
 from agent.places import Places
 from agent.supervision import Supervision, Table
-from agent.terminal import columns, counted, printable, seconds, thousands
+from agent.terminal import counted, seconds, thousands
+from program.text import columns, printable
 
 LATE = 2
 """Intervals after which a table is late; the same that completeness of a period allows."""

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agent.collection.receiver import Collection
-from agent.terminal import columns, counted, printable, seconds, thousands
+from agent.terminal import counted, seconds, thousands
 from collectors.contract import Gap
+from program.text import columns, printable
 
 SOURCES_SHOWN = 3
 

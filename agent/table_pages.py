@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from agent.terminal import columns
 from collectors.contract import Field, Table, header_of
+from program.text import columns
 
 WIDTH = 100
 INTRODUCTION = """\

@@ -33,7 +33,7 @@ def installed(folder: str) -> list[str]:
     """Lay the program out in a folder and return the words that start it."""
     library = Path(folder) / "usr/lib/evidenced"
     rooms = library / "evidenced/_rooms"
-    for room in ("agent", "collectors", "evidence"):
+    for room in ("agent", "collectors", "evidence", "program"):
         shutil.copytree(HERE / room, rooms / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(HERE / "packaging/wheel/evidenced", library / "evidenced", dirs_exist_ok=True)
     for name in _NAME.findall((HERE / "requirements/run.txt").read_text()):

@@ -3,9 +3,9 @@
     python packaging/single_file.py FILE --when SECONDS x86_64=FOLDER aarch64=FOLDER
 
 FOLDER is a private folder as in the packages (usr/lib/evidenced). The file is a zip behind a line that names the
-Python to run it with: `__main__.py` chooses and isolates it, `agent/`, `collectors/`, `evidence/` and the plain parts
-of the libraries stand at the top, compiled parts in a folder of their machine. One input gives one result, to the byte,
-from one zlib: names are sorted, all times are one.
+Python to run it with: `__main__.py` chooses and isolates it, `agent/`, `collectors/`, `evidence/`, `program/` and the
+plain parts of the libraries stand at the top, compiled parts in a folder of their machine. One input gives one result,
+to the byte, from one zlib: names are sorted, all times are one.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ from agent.configuration.effective import Effective, effective
 from agent.configuration.loading import Loaded, load, take_judgements
 from agent.configuration.problems import key_text
 from agent.configuration.secrets import judge_files
-from agent.errors import OK, WRONG_USE, CommandError
-from agent.terminal import columns, counted, printable
+from agent.terminal import counted
 from collectors.catalogue import all_tables
+from program.errors import OK, WRONG_USE, CommandError
+from program.text import columns, printable
 
 ACTIONS = {
     "check": "say everything that is wrong: file, line, setting, what was expected and what was found",

@@ -14,10 +14,10 @@ from agent.doctor.key import check_key
 from agent.doctor.service import check_sockets, check_supervisor, clock, listening_now
 from agent.doctor.sinks import check_sinks
 from agent.doctor.state import check_log, check_outbox, check_quarantine
-from agent.errors import COULD_NOT_RUN, OK
 from agent.places import Places, places
 from agent.terminal import counted
 from collectors.catalogue import all_tables
+from program.errors import COULD_NOT_RUN, OK
 
 EPILOG = """\
 One line for each thing that was looked at: ✓ as it should be, ! good to know, ✗ wrong, with what to do about it.

@@ -19,12 +19,12 @@ from agent.delivery.errors import AnswerError, DeliveryError
 from agent.delivery.opening import client_of, host_name, hub_key, token_of
 from agent.delivery.progress import pinned, set_pin
 from agent.delivery.transport import Client
-from agent.errors import OK, WRONG_USE, CommandError
 from agent.places import Places, places
 from agent.signing.door import open_door
-from agent.terminal import printable
 from evidence.errors import PackError
 from evidence.note import Verifier
+from program.errors import OK, WRONG_USE, CommandError
+from program.text import printable
 
 EPILOG = """\
 The signer proves that this host holds its key; nothing that is secret leaves. The hub's key is pinned: from then on

@@ -11,12 +11,13 @@ import sys
 from agent.configuration.loading import load
 from agent.delivery import by_hand
 from agent.delivery.errors import DeliveryError
-from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from agent.period import MILLISECOND, Span, file_name, parse_since, parse_until, shown_instant, span_of
 from agent.places import state_folder
-from agent.terminal import counted, printable
+from agent.terminal import counted
 from evidence.pack import PackSummary, export
 from evidence.reader import StoreReader
+from program.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from program.text import printable
 
 EPILOG = """\
 Days are in UTC and both are included. Without --since and --until the pack covers the log from its first snapshot

@@ -19,10 +19,11 @@ from agent.delivery.opening import client_of
 from agent.delivery.pace import Pace
 from agent.delivery.results import Behind, Delivered, Result, Unknown
 from agent.delivery.sinks.hub import HubSink
-from agent.errors import BAD_EVIDENCE, COULD_NOT_RUN, OK, WRONG_USE, CommandError
-from agent.terminal import counted, printable, thousands
+from agent.terminal import counted, thousands
 from evidence.errors import PackError
 from evidence.note import Verifier
+from program.errors import BAD_EVIDENCE, COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from program.text import printable
 
 EPILOG = """\
 Batches are those that evidenced export --batches or a sink of type directory wrote. Each is checked to its last byte

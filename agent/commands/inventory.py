@@ -13,14 +13,15 @@ import msgspec
 
 from agent.collection.receiver import Collection
 from agent.configuration.leaving_out import ByHand, by_hand
-from agent.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from agent.observing import Target, observation, read_tables, secret_of
 from agent.places import places
 from agent.signing.door import Door, open_door
 from agent.summary import gap_lines, table_lines, total_line
-from agent.terminal import Progress, printable
+from agent.terminal import Progress
 from agent.version import VERSION
 from evidence.statement import Observation
+from program.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from program.text import printable
 
 EPILOG = """\
 A whole inventory of this host is shown and signed into the log. With --table, --json, --gaps or --root it is only

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from agent.errors import OK, CommandError
 from agent.places import Places, places
 from agent.signing.door import open_door
 from evidence.keys import KeyCard
 from evidence.reader import StoreReader
+from program.errors import OK, CommandError
 
 EPILOG = """\
 show     print the key's fingerprint in the forms that other tools use; give it to whoever will check packs

@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterator
 
 from agent.choosing import NUMBER_DIGITS, check_entry, chosen_log, entry_number
-from agent.errors import OK, CommandError
 from agent.event_words import in_words
 from agent.places import state_folder
-from agent.terminal import columns, counted, printable
+from agent.terminal import counted
 from evidence import tree
 from evidence.predicates import Snapshot
 from evidence.reader import LogInfo, StoredEntry, StoreReader
+from program.errors import OK, CommandError
+from program.text import columns, printable
 
 EPILOG = """\
 show N    print the statement of entry N as it was signed, and its leaf hash

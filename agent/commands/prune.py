@@ -6,12 +6,12 @@ import argparse
 import datetime as dt
 import sys
 
-from agent.errors import OK, CommandError
 from agent.places import places
 from agent.signing.door import open_door
 from agent.terminal import counted
 from evidence.prune import RETENTION_DAYS
 from evidence.reader import StoreReader
+from program.errors import OK, CommandError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,12 @@ import difflib
 import sys
 from collections.abc import Sequence
 
-from agent.errors import OK, WRONG_USE, CommandError
 from agent.places import own_log_note, recording_places
 from agent.signing.door import open_door
 from agent.signing.records import JOB, RECORDS, TIME, RecordKind, checked, moment
-from agent.terminal import printable
 from evidence.errors import FormatError
+from program.errors import OK, WRONG_USE, CommandError
+from program.text import printable
 
 NOTE_LIMIT = 2000
 ECHOED = 40

@@ -10,11 +10,12 @@ from agent.delivery.acting import acting_as_uploader
 from agent.delivery.attempt import Way, attempt
 from agent.delivery.in_force import in_force
 from agent.delivery.one_sink import Outcome
-from agent.errors import COULD_NOT_RUN, OK, CommandError
 from agent.places import Places, places
 from agent.signing.door import open_door
-from agent.terminal import printable, thousands
+from agent.terminal import thousands
 from evidence.errors import EvidenceError
+from program.errors import COULD_NOT_RUN, OK, CommandError
+from program.text import printable
 
 EPILOG = """\
 Everything that is signed and not yet in a batch is put into one first. A sink that is held, or that waits for its next

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from agent.choosing import check_entry, check_names, chosen_log, entry_number
 from agent.configuration.leaving_out import ByHand, by_hand
-from agent.errors import OK, WRONG_USE, CommandError
 from agent.observing import Target, now, observation, read_tables, sealed, secret_of
 from agent.places import state_folder
 from agent.signing.desk import disabled_tables
@@ -17,6 +16,7 @@ from evidence import statement
 from evidence.predicates import Snapshot
 from evidence.reader import LogInfo, StoreReader
 from evidence.statement import Context
+from program.errors import OK, WRONG_USE, CommandError
 
 EPILOG = """\
 Reads the host as `evidenced inventory` does, signs nothing and writes nothing, and prints each part behind a line that

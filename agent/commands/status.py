@@ -9,13 +9,13 @@ import sys
 import msgspec
 
 from agent.delivery.progress import Progress, look_at_all
-from agent.errors import COULD_NOT_RUN, OK
 from agent.last_readings import last_readings
 from agent.places import SYSTEM, Places, recording_places
 from agent.status_page import Log, Outbox, Sink, page, problems_of
 from agent.supervision import is_running, load
 from evidence.errors import EvidenceError
 from evidence.reader import StoreReader
+from program.errors import COULD_NOT_RUN, OK
 
 EPILOG = """\
 Without a running service, it shows what the log says of the last readings.

@@ -7,9 +7,9 @@ import argparse
 import msgspec
 
 from agent.choosing import chosen
-from agent.errors import OK
 from agent.table_pages import listing, markdown, page
 from collectors.contract import header_of
+from program.errors import OK
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

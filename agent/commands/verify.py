@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from agent.interrupts import hang_ups_told
 from evidence import verify
+from program.interrupts import hang_ups_told
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Sequence
 
-from agent.errors import COULD_NOT_RUN, WRONG_USE, CommandError
 from agent.places import own_log_note, recording_places
-from agent.process import StoppedError
 from agent.signing.door import open_door
 from agent.signing.records import JOB
-from agent.terminal import printable
 from evidence.errors import EvidenceError
+from program.errors import COULD_NOT_RUN, WRONG_USE, CommandError
+from program.process import StoppedError
+from program.text import printable
 
 EPILOG = """\
 evidenced wrap --job nightly-backup -- /usr/local/bin/backup --all

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent.configuration.problems import Place, Problem
 from agent.configuration.syntax import BYTES_LIMIT
-from agent.errors import WRONG_USE, CommandError
+from program.errors import WRONG_USE, CommandError
 
 SYSTEM_FILE = "/etc/evidenced/agent.toml"
 FOLDER = "conf.d"

@@ -11,10 +11,10 @@ from agent.collection.dropping import without
 from agent.configuration.loading import Loaded, configured
 from agent.configuration.model import Configuration
 from agent.configuration.rules import droppable
-from agent.errors import CommandError
 from agent.labels import parse_labels
 from collectors.catalogue import all_tables
 from collectors.contract import Table
+from program.errors import CommandError
 
 
 def disabled_in(configuration: Configuration, tables: Sequence[Table]) -> list[str]:

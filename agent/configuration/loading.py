@@ -14,9 +14,9 @@ from agent.configuration.model import Configuration
 from agent.configuration.problems import Key, Place, Problem
 from agent.configuration.rules import Judgement, judge, judge_tables
 from agent.configuration.syntax import SyntaxProblemError, lines_of, parse
-from agent.errors import WRONG_USE, CommandError
 from agent.terminal import counted
 from collectors.contract import Table
+from program.errors import WRONG_USE, CommandError
 
 
 class Loaded(msgspec.Struct):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from agent.terminal import printable
+from program.text import printable
 
 Key = tuple[str | int, ...]
 """The way to a setting: names of tables and of the setting; a number counts entries of a list, from 0."""

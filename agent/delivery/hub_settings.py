@@ -14,9 +14,9 @@ from agent.configuration.files import FOLDER
 from agent.configuration.model import Directory, HttpPut, Hub
 from agent.configuration.problems import Place
 from agent.configuration.schema import Kinds, Leaf, Node, schema
-from agent.errors import WRONG_USE, CommandError
-from agent.terminal import printable
 from evidence.pack_target import Target
+from program.errors import WRONG_USE, CommandError
+from program.text import printable
 
 MODE = 0o644
 """Nothing in it is a secret, and every part of the service reads it."""

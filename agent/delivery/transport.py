@@ -22,8 +22,8 @@ from agent.delivery.budget import BoundedSocket, BoundedTls, Budget, Limits
 from agent.delivery.dialling import dial
 from agent.delivery.errors import AnswerError, UnreachableError, UntrustedError
 from agent.delivery.tls import Trust, context_of, secured, words
-from agent.interrupts import hang_ups_told
 from agent.version import VERSION
+from program.interrupts import hang_ups_told
 
 _CHUNK = 64 << 10
 _HUNG_UP = (ConnectionResetError, BrokenPipeError)

@@ -12,7 +12,8 @@ from agent import users
 from agent.configuration.forms import size
 from agent.doctor.check import Check, fine, note, why, wrong
 from agent.places import Places
-from agent.terminal import counted, printable
+from agent.terminal import counted
+from program.text import printable
 
 WALK_LIMIT = 200_000
 """Files that are looked at in one folder."""

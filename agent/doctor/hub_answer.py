@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 
 from agent.doctor.check import Check, fine, note, wrong
-from agent.terminal import printable
 from evidence import restricted_json
 from evidence.errors import EvidenceError
 from evidence.note import Verifier
+from program.text import printable
 
 PROTOCOL = 1
 OK = 200

@@ -6,11 +6,11 @@ import os
 
 from agent.doctor.check import Check, fine, note, wrong
 from agent.places import Places
-from agent.terminal import printable
 from agent.users import acting_for
 from evidence.errors import DamageError, EvidenceError, UnsafeStateError
 from evidence.keys import PublicKey
 from evidence.reader import StoreReader
+from program.text import printable
 
 SUBJECT = "key"
 LOST = "the next signature makes a new one and signs that: tell whoever noted the old fingerprint"

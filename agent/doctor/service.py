@@ -15,8 +15,9 @@ from agent.places import Places
 from agent.signing.remote import RemoteDoor
 from agent.status_page import Log, problems_of
 from agent.supervision import Supervision, is_running, load
-from agent.terminal import counted, printable
+from agent.terminal import counted
 from evidence.errors import EvidenceError
+from program.text import printable
 
 OF_A_FOLDER = re.compile(r"/proc/self/fd/[0-9]+/")
 """How a socket is named that was bound through its folder, since a socket's address is short; unix(7)."""

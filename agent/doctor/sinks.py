@@ -26,9 +26,10 @@ from agent.delivery.transport import Client
 from agent.doctor.check import Check, age, fine, note, seconds_since, why, wrong
 from agent.doctor.hub_answer import judge_answer
 from agent.places import Places
-from agent.terminal import counted, printable
+from agent.terminal import counted
 from agent.users import RECORDERS
 from evidence.errors import EvidenceError
+from program.text import printable
 
 LIMITS = Limits(read_s=10, total_s=20)
 """Shorter than delivery's own: somebody waits."""

@@ -10,9 +10,10 @@ from agent.delivery.outbox import waiting
 from agent.doctor.check import Check, age, fine, note, seconds_since, why, wrong
 from agent.places import Places
 from agent.signing.standing import are_aside
-from agent.terminal import counted, printable
+from agent.terminal import counted
 from evidence.errors import EvidenceError, UnsafeStateError
 from evidence.reader import LogInfo, StoreReader
+from program.text import printable
 
 QUARANTINE = "quarantine"
 OLD_S = 86400

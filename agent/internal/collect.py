@@ -20,19 +20,19 @@ from agent.configuration.digest import planned
 from agent.configuration.leaving_out import disabled_in, left_out
 from agent.configuration.model import Configuration
 from agent.daemon.parts import LATER
-from agent.errors import OK, WRONG_USE, CommandError
 from agent.internal.events import parse_event
 from agent.internal.homes import homes_in
 from agent.observing import Target, observation
 from agent.places import places
 from agent.signing.door import Door, open_door
-from agent.terminal import printable
 from collectors.catalogue import all_tables
 from collectors.contract import Table
 from collectors.reading.host import Host
 from evidence.errors import EvidenceError, FormatError, LimitError
 from evidence.log import Entry
 from evidence.statement import Observation
+from program.errors import OK, WRONG_USE, CommandError
+from program.text import printable
 
 HANGS = "an earlier reading of it hangs in the kernel, most likely on a mount that does not answer"
 DOOR_WAIT_S = 30.0

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from agent.configuration.digest import canonical, digest
 from agent.configuration.loading import configured
 from agent.configuration.model import Configuration
-from agent.errors import OK
 from collectors.catalogue import all_tables
 from collectors.contract import Table
+from program.errors import OK
 
 PROCESSES = "CAP_SYS_PTRACE"
 """What a table needs that looks into processes; nothing else gets it."""

@@ -7,7 +7,6 @@ import contextlib
 import os
 import socket
 
-from agent.errors import COULD_NOT_RUN, OK, CommandError
 from agent.places import Places, places
 from agent.signing import listening
 from agent.signing.clerk import Clerk
@@ -18,6 +17,7 @@ from agent.signing.peer import Doorkeeper
 from agent.signing.policy import config_of
 from agent.signing.server import Server
 from agent.signing.service import Service
+from program.errors import COULD_NOT_RUN, OK, CommandError
 
 LOCK_WAIT_S = 1.0
 """How long a request waits here for another writer: whoever asked asks again, and others are served meanwhile."""

@@ -20,11 +20,11 @@ from agent.configuration.model import Configuration
 from agent.delivery.attempt import Way, attempt
 from agent.delivery.in_force import in_force
 from agent.delivery.one_sink import Outcome
-from agent.errors import OK, CommandError
 from agent.places import Places, places
 from agent.signing import listening
-from agent.terminal import printable
 from evidence.errors import BusyError
+from program.errors import OK, CommandError
+from program.text import printable
 
 TRY_LATER = os.EX_TEMPFAIL
 BUSY_S = 10.0

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 
 from agent import main as installed
-from agent.parser import Parser
 from agent.version import VERSION
+from program.command_line import carried_out
+from program.parser import Parser
 
 PROGRAM = "evidenced.pyz"
 COMMANDS = ("inventory", "show-payload", "tables", "verify")
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"evidenced {VERSION}")
     if arguments and arguments[0] == name:
         parser.error(f"expected one of the commands {', '.join(COMMANDS)}, or options alone, found {name!r}")
-    return installed.carried_out("one-shot", packing, parser, arguments)
+    return carried_out(packing, parser, arguments)
 
 
 def _printed_only(arguments: Sequence[str]) -> list[str]:

@@ -17,17 +17,18 @@ from agent.commands.export import check_organisation, check_output
 from agent.commands.inventory import exit_code, print_summary
 from agent.configuration.leaving_out import ByHand, by_hand
 from agent.configuration.loading import load
-from agent.errors import CommandError
 from agent.observing import Target, now, observation, read_tables, sealed
 from agent.one_shot.scratch import scratch
 from agent.period import MILLISECOND, file_name
 from agent.signing.desk import disabled_tables
-from agent.terminal import Progress, counted, printable
+from agent.terminal import Progress, counted
 from evidence.memory_log import MemoryLog
 from evidence.pack import PackSummary, export
 from evidence.pack_range import moment
 from evidence.pack_target import REPLACE
 from evidence.statement import Observation
+from program.errors import CommandError
+from program.text import printable
 
 EPILOG = """\
 The pack holds the rows that were collected: see show-payload, and docs/privacy.md, before you hand it out.

@@ -18,10 +18,10 @@ from agent.signing.protocol import Answer, Failed, Question, Signed
 from agent.signing.retention import Retention
 from agent.signing.server import IDLE_EXIT_S
 from agent.signing.session import Request, failure
-from agent.terminal import printable
 from collectors.catalogue import all_tables
 from collectors.contract import Table
 from evidence.errors import EvidenceError
+from program.text import printable
 
 GIVE_BACK_S = 2.0
 """After the last request the state is kept open for so long: often another one follows."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from hub.folder import visiting
 from hub.presence import expect, expected, parse_list
+from program.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 
 EPILOG = """\
 FILE holds one host name a line, as hosts call themselves when they enrol; - is stdin. It replaces the list of before.

@@ -8,10 +8,11 @@ import time
 
 import msgspec
 
-from hub.errors import COULD_NOT_RUN, OK
 from hub.folder import visiting
 from hub.presence import SILENT_S, HostState, hosts
-from hub.terminal import columns, instant, printable
+from hub.times import instant
+from program.errors import COULD_NOT_RUN, OK
+from program.text import columns, printable
 
 EPILOG = """\
 SEEN is when the hub took the last batch; LAST is the host's own clock in its newest entry. GAPS counts signed events

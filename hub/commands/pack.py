@@ -9,10 +9,10 @@ import re
 import sys
 
 from hub.blob_files import BlobFiles
-from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from hub.fleet import FleetSummary, Period, utc_now, write
 from hub.folder import visiting
-from hub.terminal import printable
+from program.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from program.text import printable
 
 EPILOG = """\
 Days are in UTC and both are included. The pack holds a pack of each host with evidence in the period, an index, and the

@@ -8,12 +8,12 @@ import os
 import re
 import sys
 
-from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from hub.folder import serving
 from hub.limits import MIB, Limits
 from hub.service import Hub
 from hub.signing import signers
 from hub.tokens import TokenCheck, parse_file
+from program.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 
 EPILOG = """\
 Without TLS it listens on the loopback only: put it behind something that speaks TLS, or give it a certificate.

@@ -7,9 +7,10 @@ import sys
 import time
 
 from hub import tokens
-from hub.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
 from hub.folder import visiting
-from hub.terminal import columns, instant, printable
+from hub.times import instant
+from program.errors import COULD_NOT_RUN, OK, WRONG_USE, CommandError
+from program.text import columns, printable
 
 EPILOG = """\
 new prints the token, once; only its hash is kept. Write it to a file of the host: evidenced enroll --token-file FILE.

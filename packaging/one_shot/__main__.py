@@ -56,7 +56,7 @@ def start() -> int:
 
     try:
         compiled_parts.install(archive)
-        from agent.interrupts import end_quietly  # noqa: PLC0415  as above
+        from program.interrupts import end_quietly  # noqa: PLC0415  as above
 
         end_quietly()
         from agent.one_shot.main import main as run  # noqa: PLC0415  takes a while, in which somebody may press Ctrl-C

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pty
@@ -13,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from agent.collection.receiver import Collection
-from agent.errors import CommandError
-from agent.main import COMMANDS, carried_out
-from agent.parser import Parser
+from agent.main import COMMANDS
 from agent.places import state_folder
 from agent.summary import gap_lines
-from agent.terminal import Progress, counted, printable
+from agent.terminal import Progress, counted
 from collectors.access import users
 from collectors.contract import Gap
 from evidence.errors import CommitError
 from evidence.log import EvidenceStore
+from program.errors import CommandError
+from program.text import printable
 from tests.agent.command_line import Evidenced, apart
 
 HOSTS = Path(__file__).parent.parent.parent / "fixtures/hosts"
@@ -298,30 +297,3 @@ def test_what_is_wrong_with_options_is_one_line(evidenced: Evidenced, arguments:
     assert said in ran.err
     assert ran.err.count("\n") == 1
     assert len(ran.err) < 1000
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (
-            FileNotFoundError(2, "No such file", "/x"),
-            "/x: expected a file or folder, found no such file; see how it is",
-        ),
-        (PermissionError(13, "Denied", "/x"), "/x: expected what this user may use, found denied; ask as its owner"),
-        (OSError(5, "Input/output error", "/x"), "/x: input/output error\n"),
-        (OSError(5, "Input/output error"), "test: input/output error\n"),
-    ],
-)
-def test_what_the_system_refuses_is_one_line(error: OSError, said: str, capfd: pytest.CaptureFixture[str]) -> None:
-    class Refused:
-        def declare(self, parser: argparse.ArgumentParser) -> None:
-            pass
-
-        def run(self, options: argparse.Namespace) -> int:
-            assert not vars(options)
-            raise error
-
-    assert carried_out("test", Refused(), Parser(), ()) == 3
-    told = capfd.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1

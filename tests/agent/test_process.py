@@ -193,15 +193,6 @@ def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback(module: 
     assert (program.returncode, err) == (-signal.SIGINT, "")
 
 
-def test_ctrl_c_that_a_shell_ignores_for_a_job_in_the_background_stays_ignored() -> None:
-    program = (
-        "import signal as s; from agent import interrupts as i; i.end_quietly(); i.raise_again(); "
-        "print(s.getsignal(s.SIGINT).name)"
-    )
-    done = shell(f"trap '' INT; exec {sys.executable} -c '{program}'")
-    assert done.stdout == "SIG_IGN\n"
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_collection_its_workers_and_its_copies(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "database").write_bytes(b"x")
@@ -225,9 +216,3 @@ def test_a_signal_ends_the_collection_its_workers_and_its_copies(number: signal.
     assert not os.path.exists(folder)
     assert sorted(os.listdir(tmp_path)) == ["database", "slow.py"]
     assert is_gone(int(worker))
-
-
-def test_nohup_keeps_it_running_when_the_terminal_goes() -> None:
-    program = "import signal as s; from agent import process as p; p._heed_signals(); print(s.getsignal(s.SIGHUP).name)"
-    done = shell(f"trap '' HUP; exec {sys.executable} -c '{program}'")
-    assert done.stdout == "SIG_IGN\n"

@@ -21,7 +21,6 @@ from evidence.errors import PackError
 from evidence.keys import PrivateKey
 from hub import presence, registry
 from hub.blob_files import BlobFiles
-from hub.errors import COULD_NOT_RUN
 from hub.fleet import FleetSummary, Period, member_name, write
 from hub.folder import serving, visiting
 from hub.limits import Limits
@@ -29,6 +28,7 @@ from hub.main import main
 from hub.service import Hub
 from hub.signing import signers
 from hub.tokens import TokenCheck
+from program.errors import COULD_NOT_RUN
 from tests.hub.agents import Agent
 from tests.hub.running import RunningHub
 from tests.hub.test_commit import announced

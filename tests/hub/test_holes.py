@@ -10,10 +10,10 @@ import pytest
 
 from evidence.keys import PrivateKey
 from hub.blob_files import BlobFiles
-from hub.errors import COULD_NOT_RUN
 from hub.fleet import FleetSummary, Period, write
 from hub.folder import visiting
 from hub.main import main
+from program.errors import COULD_NOT_RUN
 from tests.evidence.memory_store import Log
 from tests.hub.agents import Agent
 from tests.hub.running import RunningHub

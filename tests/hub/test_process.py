@@ -79,16 +79,6 @@ def test_ctrl_c_while_the_hub_is_loaded_ends_it_without_a_traceback(tmp_path: Pa
     assert (program.returncode, err) == (-signal.SIGINT, "")
 
 
-@pytest.mark.parametrize("name", ["INT", "HUP"])
-def test_a_signal_that_the_shell_ignores_for_it_stays_ignored(name: str) -> None:
-    program = (
-        f"import signal; from hub import process; process._heed_signals(); print(signal.getsignal(signal.SIG{name}))"
-    )
-    script = f"trap '' {name}; exec {sys.executable} -c '{program}'"
-    done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout.strip() in {"1", "Handlers.SIG_IGN"}
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_hub_that_serves_ends_in_peace(own_hub: RunningHub, number: signal.Signals) -> None:
     os.kill(own_hub.pid, number)

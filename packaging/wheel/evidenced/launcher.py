@@ -15,7 +15,7 @@ def main() -> int:
     inside this program, and ours is never seen outside it.
     """
     sys.path.insert(0, ROOMS)
-    from agent.interrupts import end_quietly  # noqa: PLC0415  found only now that the path is set
+    from program.interrupts import end_quietly  # noqa: PLC0415  found only now that the path is set
 
     end_quietly()
     from agent.process import start  # noqa: PLC0415  takes a while, in which somebody may press Ctrl-C

@@ -12,8 +12,8 @@ from agent.configuration.digest import digest
 from agent.configuration.files import SYSTEM_FILE, configuration_file
 from agent.configuration.loading import Loaded, configured, load
 from agent.configuration.model import Configuration, Directory, HttpPut
-from agent.errors import WRONG_USE, CommandError
 from collectors.catalogue import all_tables
+from program.errors import WRONG_USE, CommandError
 from tests.agent.configuration.conftest import Writing
 
 

@@ -33,7 +33,7 @@ def test_it_imports_nothing_of_ours_but_its_own_room_and_nothing_that_is_heavy()
     script = "import sys; sys.path.insert(0, '.'); import agent.daemon.starting; print(*sys.modules, sep='\\n')"
     ended = subprocess.run([PYTHON, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
     names = set(ended.stdout.split())
-    ours = {each for each in names if each.partition(".")[0] in {"agent", "collectors", "evidence"}}
+    ours = {each for each in names if each.partition(".")[0] in {"agent", "collectors", "evidence", "program"}}
     assert not [each for each in ours if not f"{each}.".startswith("agent.daemon.") and each != "agent"]
     assert names & HEAVY == set()
 

@@ -10,8 +10,8 @@ import pytest
 
 from agent.configuration.loading import load
 from agent.delivery import hub_settings
-from agent.errors import CommandError
 from evidence.errors import PackError
+from program.errors import CommandError
 from tests.agent.delivery.batches import HUB, HUB_NAME
 
 VKEY = HUB.key.vkey(HUB_NAME, HUB.kind)

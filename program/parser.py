@@ -1,19 +1,17 @@
 """The parser of a command line: what is wrong with it is one line, in the words that all our errors have.
 
-argparse says what it found in a text only, and shows the usage before it. The room of agents has the like of its own,
-since neither imports the other.
+argparse says what it found in a text only, and shows the usage before it.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from hub.errors import WRONG_USE
-from hub.terminal import printable
+from program.errors import WRONG_USE
+from program.text import printable
 
 LIMIT = 500
 """Characters of what was expected and found: an option may be of any length."""
@@ -65,5 +63,7 @@ def _choice(message: str) -> str | None:
 
 
 def _near(found: str, known: Sequence[str], prefix: str = "") -> str:
+    import difflib  # noqa: PLC0415  takes milliseconds, and few need it
+
     near = difflib.get_close_matches(found[:LIMIT], known, n=1)
     return f"; did you mean {prefix}{near[0]}" if near else ""
