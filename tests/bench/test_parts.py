@@ -22,6 +22,7 @@ from bench import (
     installed,
     inventory,
     packages,
+    part,
     processes,
     resident,
     sweep,
@@ -48,7 +49,7 @@ def ids(lines: list[Line]) -> set[str]:
 
 
 def test_every_part_that_is_listed_can_be_imported() -> None:
-    assert all(callable(bench.part(name)) for name in bench.PARTS)
+    assert all(callable(part.part(name)) for name in bench.PARTS)
 
 
 def test_an_unknown_part_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,9 +57,15 @@ def test_an_unknown_part_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> Non
     assert "expected one of sweep" in capsys.readouterr().err
 
 
-def test_the_page_has_a_line_for_each_figure() -> None:
-    page = figures.markdown([Line("P1", "job", "1 s", "2 s", "0.50", "0.75")], "a machine")
-    assert page.endswith("| P1 | job | 1 s | 2 s | 0.50 | 0.75 |\n")
+def test_the_page_has_a_section_for_each_part_that_was_measured(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    for name, figure in (("verify", "3 s"), ("sweep", "1 s"), ("verify", "2 s")):
+        bench.write(name, figures.section([Line("P1", "job", figure, "2 s", "0.50", "0.75")], "a machine"), page)
+    text = page.read_text("utf-8")
+    found = figures.sections_of(text)
+    assert list(found) == ["sweep", "verify"]
+    assert found["verify"].endswith("| P1 | job | 2 s | 2 s | 0.50 | 0.75 |\n")
+    assert figures.page_of(found, bench.PARTS) == text
 
 
 @pytest.mark.needs_program("find", "getcap")
