@@ -145,7 +145,7 @@ def make_in(folder: str) -> None:
 
 
 def network(_: list[str]) -> dict[str, str]:
-    """Try every family of sockets that leads out of a process's own files."""
+    """Try every family of sockets that leads out of a process's own files, and to be called at one."""
     kinds = {
         "internet": (socket.AF_INET, socket.SOCK_STREAM),
         "internet datagram": (socket.AF_INET, socket.SOCK_DGRAM),
@@ -156,7 +156,28 @@ def network(_: list[str]) -> dict[str, str]:
     }
     found = {name: outcome(socket_of, *kind) for name, kind in kinds.items()}
     found["unix"] = outcome(socket_of, socket.AF_UNIX, socket.SOCK_STREAM)
+    places: dict[str, tuple[int, int, tuple[str, int] | str]] = {
+        "internet": (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
+        "internet datagram": (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
+        "internet 6": (socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0)),
+        "unix": (socket.AF_UNIX, socket.SOCK_STREAM, f"\0probe-{os.getpid()}"),
+    }
+    found |= {f"{name} bound": outcome(bound, *place) for name, place in places.items()}
+    for name in ("internet", "internet 6"):
+        found[f"{name} listening"] = outcome(listening, places[name][0])
     return found
+
+
+def bound(family: int, kind: int, place: tuple[str, int] | str) -> None:
+    """Give a socket an address at which it can be called."""
+    with socket.socket(family, kind) as one:
+        one.bind(place)
+
+
+def listening(family: int) -> None:
+    """Listen without bind(2): the kernel chooses a port."""
+    with socket.socket(family, socket.SOCK_STREAM) as one:
+        one.listen()
 
 
 def device(arguments: list[str]) -> dict[str, str]:

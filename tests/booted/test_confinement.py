@@ -89,7 +89,7 @@ def test_a_file_child_cannot_put_a_socket_in_place_of_the_signers(host: BootedHo
 @pytest.mark.parametrize("capabilities", [FILE_READER, None], ids=["file child", "process child"])
 def test_a_collecting_child_has_no_network(host: BootedHost, capabilities: str | None) -> None:
     found = tried(host, COLLECTOR, "network", capabilities=capabilities)
-    assert found.pop("unix") == "done"
+    assert (found.pop("unix"), found.pop("unix bound")) == ("done", "EPERM")
     assert set(found.values()) == {"EAFNOSUPPORT"}, found
 
 
@@ -128,17 +128,21 @@ def test_the_uploader_writes_nowhere_but_in_its_own_folder(host: BootedHost) -> 
     assert done == {"/var/lib/evidenced-upload", "/tmp", "/var/tmp"}, "the last two are its own and gone with it"
 
 
-def test_the_signer_has_no_network_and_the_uploader_only_calls(host: BootedHost) -> None:
+def test_the_signer_has_no_network_and_makes_no_socket_of_its_own(host: BootedHost) -> None:
     found = tried(host, SIGNER, "network")
-    assert found.pop("unix") == "done"
+    assert (found.pop("unix"), found.pop("unix bound")) == ("done", "EPERM")
     assert set(found.values()) == {"EAFNOSUPPORT"}, found
+
+
+def test_the_uploader_calls_and_cannot_be_called(host: BootedHost) -> None:
     found = tried(host, UPLOADER, "network")
-    assert {name for name, how in found.items() if how == "done"} == {
-        "internet",
-        "internet datagram",
-        "internet 6",
-        "unix",
-    }
+    assert {found.pop(name) for name in ("internet", "internet datagram", "internet 6", "unix")} == {"done"}
+    called = {name: how for name, how in found.items() if name.endswith(("bound", "listening"))}
+    assert len(called) == 6, called
+    assert set(called.values()) == {"EPERM"}, called
+    assert {found[name] for name in found.keys() - called.keys()} == {"EAFNOSUPPORT"}, found
+    outside = tried_by_root(host, "network")
+    assert {outside[name] for name in called} == {"done"}
 
 
 def test_the_signer_writes_nowhere_but_in_its_state_and_the_outbox(host: BootedHost) -> None:
