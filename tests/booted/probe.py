@@ -23,7 +23,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 AT_SYMLINK_FOLLOW, AT_FDCWD = 0x400, -100
 HANDLE_BYTES = 128
 PTRACE_ATTACH, CLONE_NEWUSER, CLONE_NEWNS = 16, 0x10000000, 0x00020000
-PIDFD_OPEN, PIDFD_GETFD, PROCESS_VM_READV = 434, 438, 310  # x86-64, also where libc has no name for them
+PIDFD_OPEN, PIDFD_GETFD, PROCESS_VM_READV, IO_URING_SETUP = 434, 438, 310, 425  # x86-64, also where libc has no name
+RING_PARAMETERS_BYTES = 120
 API_FOLDERS = ("/proc", "/sys")
 """Made up by the kernel; /proc/sys and the like are tried by name."""
 
@@ -199,17 +200,23 @@ def socket_of(family: int, kind: int) -> None:
 
 
 def escape(arguments: list[str]) -> dict[str, str]:
-    """Try to become more: by identity, by capability, by namespace, by a program, by a signal."""
+    """Try to become more: by identity, by capability, by namespace, by a way around the filter, by a program."""
     found = {
         "setuid": outcome(os.setuid, 0),
         "user namespace": outcome(lambda: called(LIBC.unshare(CLONE_NEWUSER))),
         "mount namespace": outcome(lambda: called(LIBC.unshare(CLONE_NEWNS))),
         "mount": outcome(lambda: called(LIBC.mount(b"none", b"/mnt", b"tmpfs", 0, None))),
         "chroot": outcome(os.chroot, "/"),
+        "io_uring": outcome(ring),
     }
     for path in arguments:
         found[path] = outcome(run, path)
     return found
+
+
+def ring() -> None:
+    """Make an io_uring: what is put into it, sockets and all, is done without the system call filter being asked."""
+    os.close(called(LIBC.syscall(IO_URING_SETUP, 1, ctypes.create_string_buffer(RING_PARAMETERS_BYTES))))
 
 
 def run(path: str) -> None:
