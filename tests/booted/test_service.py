@@ -1,6 +1,7 @@
-"""The service under real systemd: it starts, notices, survives, and leaves nothing open.
+"""The service under real systemd: it starts, notices, and survives.
 
-A wall clock that is set is not among the faults here: a booted tree has the machine's own. tests/agent/ has it.
+A wall clock that is set is not among the faults here: a booted tree has the machine's own. tests/agent/ has it, and
+tests/faults/ with the whole daemon.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.booted.folder_sink import FOLDER, add_folder_sink, delivered
 from tests.booted.host import BootedHost
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_program("mmdebstrap"), pytest.mark.slow]
@@ -23,16 +25,7 @@ EXPOSURE = {"evidenced": 18, "evidenced-sign": 5, "evidenced-upload": 12, "evide
 """Goals of docs/hardening.md, in tenths, as --threshold takes them."""
 AGAIN_S = 30
 """Within this time a part that ended runs again."""
-LISTED = re.compile(r"/usr/bin/(python3(\.\d+)?|evidenced)|/usr/sbin/sshd|/proc/self/fd/\d+")
 RECORD = ("evidenced", "record", "backup-run", "--field", "job=nightly", "--field", "result=ok")
-SINK = """
-[upload]
-jitter = "0s"
-[[sinks]]
-name = "share"
-type = "directory"
-path = "/srv/evidence"
-"""
 SAME_BOOT_ID = """
 # Booting a tree gives each boot an id of its own by a mount, which a /proc of the unit's own would not have.
 [Service]
@@ -138,26 +131,6 @@ def test_a_change_of_sudoers_is_signed_within_five_seconds(host: BootedHost) -> 
     assert float(seconds) - changed <= 5, f"{time.monotonic() - began:g} s in all"
 
 
-def test_nothing_listens_on_a_network(host: BootedHost) -> None:
-    read_all(host)
-    assert host.ok("ss", "-Htulpn").strip() == ""
-
-
-def test_no_shell_and_no_unlisted_program_is_run(host: BootedHost) -> None:
-    supervisor = main_pid(host, SUPERVISOR)
-    host.ok("systemd-run", "--quiet", "--unit=tracing", "strace", "-f", "-qq", "-e", "trace=execve", "-s", "300", "-o",
-            "/run/execs", "-p", str(supervisor))  # fmt: skip
-    host.until(
-        lambda: host.run("grep", "-q", "^TracerPid:\t[1-9]", f"/proc/{supervisor}/status").code == 0, 10, "strace"
-    )
-    grows(host, 60)  # this one may have been under way before
-    grows(host, 60)
-    host.ok("systemctl", "stop", "tracing.service")
-    ran = set(re.findall(r'execve\("([^"]+)"', host.ok("cat", "/run/execs")))
-    assert ran
-    assert {each for each in ran if not LISTED.fullmatch(each)} == set()
-
-
 @pytest.mark.parametrize("unit", [SUPERVISOR, SIGNER])
 def test_a_part_that_is_killed_runs_again_and_nothing_is_lost(host: BootedHost, unit: str) -> None:
     host.ok(*RECORD)  # the signer runs
@@ -215,24 +188,17 @@ def test_a_collector_that_takes_too_much_memory_is_killed_alone(host: BootedHost
 
 
 def test_batches_reach_a_folder_though_the_uploader_is_killed(host: BootedHost) -> None:
-    host.ok("install", "-d", "-o", "evidenced-upload", "-m", "700", "/srv/evidence")
-    host.write("/etc/evidenced/conf.d/sink.toml", SINK)
-    host.write(f"/etc/systemd/system/{UPLOADER}.d/sink.conf", "[Service]\nReadWritePaths=/srv/evidence\n")
-    host.ok("systemctl", "daemon-reload")
+    add_folder_sink(host)
     host.ok("systemctl", "reload", SUPERVISOR)
-
-    def delivered() -> set[str]:
-        return set(host.ok("find", "/srv/evidence", "-name", "*.tar.gz").split())
-
     grows(host)
-    host.until(lambda: bool(delivered()), 60, "a batch in the folder")
-    before = delivered()
+    host.until(lambda: bool(delivered(host)), 60, "a batch in the folder")
+    before = delivered(host)
     read_all(host)
     host.until(lambda: host.run("pkill", "-9", "-u", "evidenced-upload").code == 0, 60, "an uploader at work")
     host.ok(*RECORD)
     grows(host)
-    host.until(lambda: bool(delivered() - before), 60, "another batch in the folder")
-    assert host.ok("find", "/srv/evidence", "!", "-user", "evidenced-upload").strip() == ""
+    host.until(lambda: bool(delivered(host) - before), 60, "another batch in the folder")
+    assert host.ok("find", FOLDER, "!", "-user", "evidenced-upload").strip() == ""
 
 
 def test_a_supervisor_that_hangs_is_replaced(host: BootedHost) -> None:
