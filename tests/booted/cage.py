@@ -1,9 +1,10 @@
-"""Runs the probe in the cage of a unit: a copy of the unit as it is installed, in which only what is run is another."""
+"""Units with something else in them: the probe in a copy of a unit that is as it is installed otherwise; a drop-in."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from tests.booted.host import SEEN_AT, BootedHost
 
@@ -62,3 +63,18 @@ def tried_by_root(host: BootedHost, *words: str) -> dict[str, str]:
     """Return how each try ended for root outside of any cage: what is refused inside must be possible here."""
     found: dict[str, str] = json.loads(host.ok(*PROBE, *words))
     return found
+
+
+@contextmanager
+def drop_in(host: BootedHost, unit: str, text: str) -> Iterator[None]:
+    """Have a unit with other settings for a while; it is restarted before and after."""
+    path = f"/run/systemd/system/{unit}.d/test.conf"
+    host.write(path, text)
+    host.ok("systemctl", "daemon-reload")
+    host.ok("systemctl", "restart", unit)
+    try:
+        yield
+    finally:
+        host.ok("rm", path)
+        host.ok("systemctl", "daemon-reload")
+        host.ok("systemctl", "restart", unit)

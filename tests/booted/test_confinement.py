@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
-from tests.booted.cage import FILE_READER, tried, tried_by_root
-from tests.booted.host import BootedHost
+from tests.booted.cage import FILE_READER, drop_in, tried, tried_by_root
+from tests.booted.host import SEEN_AT, BootedHost
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_program("mmdebstrap"), pytest.mark.slow]
 
@@ -14,6 +17,10 @@ STATE = "/var/lib/evidenced"
 REFUSED = {"EACCES", "EPERM"}
 HIDDEN = {*REFUSED, "ENOENT"}
 RECORD = ("evidenced", "record", "backup-run", "--field", "job=nightly", "--field", "result=ok")
+
+
+DAC_READ_SEARCH, AND_SYS_PTRACE = "4", "80004"
+"""Capabilities as proc_pid_status(5) has them: bits 2 and 19."""
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +163,31 @@ def test_the_signer_writes_nowhere_but_in_its_state_and_the_outbox(host: BootedH
         "/tmp",
         "/var/tmp",
     }
+
+
+def kept(host: BootedHost, *tables: str) -> dict[str, list[str]]:
+    """Return which capabilities the runs of tables have."""
+    printed = host.ok("/usr/bin/python3", "-IB", f"{SEEN_AT}/capabilities.py", *tables, timeout_s=90)
+    found: dict[str, list[str]] = json.loads(printed)
+    return found
+
+
+def test_every_child_of_this_version_keeps_one_capability(host: BootedHost) -> None:
+    every = [line.split("\t")[1] for line in planned(host).splitlines() if line.startswith("table\t")]
+    assert kept(host, *every) == {each: [DAC_READ_SEARCH] for each in every}
+
+
+def test_a_child_that_reads_processes_keeps_both_and_no_other_does(host: BootedHost) -> None:
+    of_users = re.compile(r"^(table\tusers\t.*\t)file$", re.MULTILINE)
+    host.write("/run/plan", of_users.sub(r"\1process", planned(host)))
+    words = host.ok("cat", f"/proc/{host.show('evidenced.service', 'MainPID')}/cmdline").rstrip("\0").split("\0")
+    at = words.index("--state")
+    words[at:at] = ["--plan", "/run/plan"]
+    with drop_in(host, "evidenced.service", f"[Service]\nExecStart=\nExecStart={' '.join(words)}\n"):
+        found = kept(host, "users", "groups", "privileged_files")
+    assert found == {"users": [AND_SYS_PTRACE], "groups": [DAC_READ_SEARCH], "privileged_files": [DAC_READ_SEARCH]}
+
+
+def planned(host: BootedHost) -> str:
+    """Return the service's plan."""
+    return host.ok("evidenced", "_plan", "--config", "/etc/evidenced/agent.toml")

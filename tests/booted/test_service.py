@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
+from tests.booted.cage import drop_in
 from tests.booted.folder_sink import FOLDER, add_folder_sink, delivered
 from tests.booted.host import BootedHost
 
@@ -59,21 +58,6 @@ def grows(host: BootedHost, within_s: float = AGAIN_S) -> None:
     before = len(host.snapshots())
     read_all(host)
     host.until(lambda: len(host.snapshots()) > before, within_s, "another snapshot")
-
-
-@contextmanager
-def drop_in(host: BootedHost, unit: str, text: str) -> Iterator[None]:
-    """Have a unit with other settings for a while; it is restarted before and after."""
-    path = f"/run/systemd/system/{unit}.d/test.conf"
-    host.write(path, text)
-    host.ok("systemctl", "daemon-reload")
-    host.ok("systemctl", "restart", unit)
-    try:
-        yield
-    finally:
-        host.ok("rm", path)
-        host.ok("systemctl", "daemon-reload")
-        host.ok("systemctl", "restart", unit)
 
 
 def test_the_units_are_well_formed(bare_host: BootedHost) -> None:

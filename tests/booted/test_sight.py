@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.booted.cage import drop_in
 from tests.booted.host import BootedHost
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_program("mmdebstrap"), pytest.mark.slow]
@@ -32,6 +34,7 @@ def suid_files_by_root(host: BootedHost) -> set[str]:
     return set(found.split("\n")) - {""}
 
 
+PAGE = Path(__file__).parents[2] / "docs/hardening.md"
 SWEPT = "privileged_files"
 HIDDEN = "/var/lib/evidenced/keys"
 """The only folder that the unit hides from its own collectors, which say so."""
@@ -66,10 +69,15 @@ def read_once(bare_host: BootedHost, request: pytest.FixtureRequest) -> BootedHo
     for place in PLACES:
         bare_host.write(f"{place}/planted", "#!/bin/true\n", mode="4755")
     host: BootedHost = request.getfixturevalue("host")  # started now, not before
+    read_every_table(host)
+    return host
+
+
+def read_every_table(host: BootedHost, since: int = 0) -> None:
+    """Wait until every table is in a snapshot from an entry on."""
     every = set(re.findall(r"^table\t(\w+)", host.ok("cat", "/run/evidenced/status"), re.MULTILINE))
     assert SWEPT in every
-    host.until(lambda: host.tables_read() >= every, 60, "every table in a snapshot")
-    return host
+    host.until(lambda: host.tables_read(since) >= every, 60, "every table in a snapshot")
 
 
 def test_the_service_sees_every_suid_file_that_root_sees(read_once: BootedHost) -> None:
@@ -90,3 +98,17 @@ def test_the_service_has_no_gap_that_root_has_not_but_its_hidden_key(read_once: 
     for table in read_by_root(read_once, "--json", "row"):
         gaps = signed_lines(read_once, f"{table}.gaps")
         assert [each for each in gaps if each["source"] not in {HIDDEN, *ARTEFACTS}] == outside.get(table, []), table
+    assert HIDDEN in {each["source"] for each in signed_lines(read_once, f"{SWEPT}.gaps")}
+
+
+def test_without_cap_sys_ptrace_as_the_page_has_it_the_service_sees_the_same(read_once: BootedHost) -> None:
+    (lines,) = re.findall(r"^```ini\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    tables = [f"{each}{kind}" for each in read_by_root(read_once, "--json", "row") for kind in ("", ".gaps")]
+    before = {each: signed_lines(read_once, each) for each in tables}
+    since = read_once.entries()[-1]["sequence"] + 1
+    with drop_in(read_once, "evidenced.service", lines):
+        status = read_once.ok("cat", f"/proc/{read_once.show('evidenced.service', 'MainPID')}/status")
+        assert re.findall(r"^CapBnd:\t0*(\w+)$", status, re.MULTILINE) == ["4"], "CAP_DAC_READ_SEARCH, and it alone"
+        read_once.ok("systemctl", "kill", "--kill-who=main", "-s", "USR1", "evidenced.service")
+        read_every_table(read_once, since)
+        assert {each: signed_lines(read_once, each) for each in tables} == before
