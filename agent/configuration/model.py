@@ -69,7 +69,14 @@ class TableSettings(Section, frozen=True):
 
 
 class Watches(Section, frozen=True):
-    """Watches on files that notice a change when it happens."""
+    """Watches on files that notice a change when it happens.
+
+    Watched are the files that tables name: of accounts and groups, of sudo, of SSH with `.ssh/authorized_keys` in each
+    home, of packages, and of the host's name, release and time zone. Read on schedule only is what those files lead to
+    elsewhere (an `AuthorizedKeysFile` in another place, includes from outside of `sshd_config.d` or `sudoers.d`), and
+    what the walk of all file systems finds. No table of this version reads PAM, certificates, units or crontabs, so
+    they are not watched either.
+    """
 
     enabled: Annotated[bool, setting(Flag(), "false: changes are noticed at the next scheduled reading")] = True
 
