@@ -51,6 +51,18 @@ def signify_accepts(folder: Path, text: bytes, signature: bytes, raw: bytes) -> 
     return run("signify-openbsd", *command.split(), cwd=str(folder)).returncode == 0
 
 
+def minisign_accepts(folder: Path, text: bytes, signature: bytes, over: bytes, raw: bytes) -> bool:
+    """Write minisign's two files by hand; `over` signs the signature and its trusted comment, which is empty."""
+    number = b"\x01" * 8
+    (folder / "key.pub").write_text(f"untrusted comment: agent\n{_base64(b'Ed' + number + raw)}\n")
+    (folder / "text").write_bytes(text)
+    signed = _base64(b"Ed" + number + signature)
+    lines = ("untrusted comment: agent", signed, "trusted comment: ", _base64(over), "")
+    (folder / "text.minisig").write_text("\n".join(lines))
+    command = "-V -q -p key.pub -m text -x text.minisig"
+    return run("minisign", *command.split(), cwd=str(folder)).returncode == 0
+
+
 def go_verdict_in(folder: Path) -> Callable[[dict[str, Any]], bool]:
     """Build the Go program offline, from the distribution's own source packages, and return its verdict."""
     if not os.path.isdir(f"{GO_PATH}/src/golang.org/x/mod/sumdb/tlog"):

@@ -17,6 +17,7 @@ from evidence import dsse, sshsig, statement, tree
 from evidence.keys import PublicKey
 from tests.evidence.foreign_verdicts import (
     in_toto_accepts,
+    minisign_accepts,
     openssl_accepts,
     securesystemslib_accepts,
     signify_accepts,
@@ -84,6 +85,17 @@ def test_signify_accepts_the_checkpoint(tmp_path: Path) -> None:
 @twins
 def test_signify_refuses_the_twin(tmp_path: Path, text: bytes, signature: bytes, key: PublicKey) -> None:
     assert not signify_accepts(tmp_path, text, signature, key.raw)
+
+
+@pytest.mark.needs_program("minisign")
+def test_minisign_accepts_the_checkpoint(tmp_path: Path) -> None:
+    assert minisign_accepts(tmp_path, TEXT.encode(), SIGNATURE, AGENT.sign(SIGNATURE), AGENT.public.raw)
+
+
+@pytest.mark.needs_program("minisign")
+@twins
+def test_minisign_refuses_the_twin(tmp_path: Path, text: bytes, signature: bytes, key: PublicKey) -> None:
+    assert not minisign_accepts(tmp_path, text, signature, AGENT.sign(signature), key.raw)
 
 
 def test_cryptography_accepts_the_checkpoint_with_either_text_of_the_key() -> None:
