@@ -88,27 +88,36 @@ def test_the_service_sees_every_suid_file_that_root_sees(read_once: BootedHost) 
     assert all(row["sha256"] for row in rows), "each is read whole, wherever the unit has mounts of its own"
 
 
+def assert_reads_as_root(host: BootedHost) -> None:
+    """Check that the rows that the service signed last are those that root reads now, table by table."""
+    for table, expected in read_by_root(host, "--json", "row").items():
+        assert signed_lines(host, table) == expected, table
+
+
+def assert_tells_its_gaps(host: BootedHost) -> None:
+    """Check that the service has the gaps that root has, and one more: the folder of the key, hidden from it."""
+    outside = read_by_root(host, "--gaps", "gap")
+    for table in read_by_root(host, "--json", "row"):
+        gaps = signed_lines(host, f"{table}.gaps")
+        assert [each for each in gaps if each["source"] not in {HIDDEN, *ARTEFACTS}] == outside.get(table, []), table
+    assert HIDDEN in {each["source"] for each in signed_lines(host, f"{SWEPT}.gaps")}
+
+
 def test_every_table_is_read_by_the_service_as_fully_as_by_root(read_once: BootedHost) -> None:
-    for table, expected in read_by_root(read_once, "--json", "row").items():
-        assert signed_lines(read_once, table) == expected, table
+    assert_reads_as_root(read_once)
 
 
 def test_the_service_has_no_gap_that_root_has_not_but_its_hidden_key(read_once: BootedHost) -> None:
-    outside = read_by_root(read_once, "--gaps", "gap")
-    for table in read_by_root(read_once, "--json", "row"):
-        gaps = signed_lines(read_once, f"{table}.gaps")
-        assert [each for each in gaps if each["source"] not in {HIDDEN, *ARTEFACTS}] == outside.get(table, []), table
-    assert HIDDEN in {each["source"] for each in signed_lines(read_once, f"{SWEPT}.gaps")}
+    assert_tells_its_gaps(read_once)
 
 
 def test_without_cap_sys_ptrace_as_the_page_has_it_the_service_sees_the_same(read_once: BootedHost) -> None:
     (lines,) = re.findall(r"^```ini\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    tables = [f"{each}{kind}" for each in read_by_root(read_once, "--json", "row") for kind in ("", ".gaps")]
-    before = {each: signed_lines(read_once, each) for each in tables}
     since = read_once.entries()[-1]["sequence"] + 1
     with drop_in(read_once, "evidenced.service", lines):
         status = read_once.ok("cat", f"/proc/{read_once.show('evidenced.service', 'MainPID')}/status")
         assert re.findall(r"^CapBnd:\t0*(\w+)$", status, re.MULTILINE) == ["4"], "CAP_DAC_READ_SEARCH, and it alone"
         read_once.ok("systemctl", "kill", "--kill-who=main", "-s", "USR1", "evidenced.service")
         read_every_table(read_once, since)
-        assert {each: signed_lines(read_once, each) for each in tables} == before
+        assert_reads_as_root(read_once)
+        assert_tells_its_gaps(read_once)
