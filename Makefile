@@ -70,8 +70,8 @@ one-shot: $(BIN)/.run ## one executable file that makes a pack of a host without
 test-booted: $(BIN)/.dev ## install and run the service in booted Debian trees (root; makes the trees at first)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile tests/booted tests/packages
 
-test-faults: $(BIN)/.dev ## break a whole running system: kills, full disks, clones, cut networks (root; quiet machine, minutes)
-	$(BIN)/python -m pytest -n 0 tests/faults
+test-faults: $(BIN)/.dev ## break a whole running system: kills, full disks, clones, cut networks (root; minutes)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -n 0 tests/faults
 
 test-user: ## everything again from a fresh clone as an ordinary user (run as root)
 	packaging/test-user
