@@ -59,12 +59,18 @@ def start() -> int:
         from program.interrupts import end_quietly  # noqa: PLC0415  as above
 
         end_quietly()
-        from agent.one_shot.main import main as run  # noqa: PLC0415  takes a while, in which somebody may press Ctrl-C
+        from agent.one_shot.main import main as command_line  # noqa: PLC0415  takes a while: somebody may press Ctrl-C
         from agent.process import start as begin  # noqa: PLC0415
-
-        return begin(run)
     except compiled_parts.NoPlaceError as error:
         return complain(str(error))
+
+    def run(arguments: "list[str]") -> int:
+        try:
+            return command_line(arguments)
+        except compiled_parts.NoPlaceError as error:  # what is compiled is loaded when a command needs it
+            return complain(str(error))
+
+    return begin(run)
 
 
 if __name__ == "__main__":

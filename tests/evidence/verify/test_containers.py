@@ -276,7 +276,7 @@ def test_a_folder_without_a_manifest_is_no_pack_whatever_is_in_it(auditor: Audit
         (folder / "vconsole.conf").symlink_to("/etc" if what == "a link" else "/nowhere")
     verdict = auditor.run(str(folder))
     assert verdict.code == 2
-    assert verdict.lines[0].startswith(f"✗ Not verified: {folder}: expected a pack, which begins with manifest.json")
+    assert re.match("✗ Not verified: /[^:]*: expected a pack, which begins with manifest.json", verdict.lines[0])
 
 
 def test_a_manifest_that_is_a_link_is_tampered(auditor: Auditor, tmp_path: Path) -> None:
