@@ -92,7 +92,8 @@ def _run(
             _tell_table(each)
     if entry is not None:
         _tell("signed", entry.sequence, entry.origin)
-        _fill_outbox(door, at_once=options.reason == "change")
+        anew = any(each.startswith("config-changed") for each in options.event)  # there may be a sink that has nothing
+        _fill_outbox(door, at_once=anew or options.reason == "change")
 
 
 def _fill_outbox(door: Door, *, at_once: bool) -> None:
