@@ -112,12 +112,11 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
     bodies = _bodies(found, stop, leaves, place.key)
     lost = [at for at, body in bodies.items() if at not in found.frames and body == segment.lost(leaves[at])]
     names = tuple(f"{place.origin} {at}" for at in lost)
-    told = place.quarantine.reported("segment")  # an entry is lost once; it is named again, with the event that did
     finding = Finding(
         part="segment",
         where=f"{id_of(place.origin)}/{name}",
         found="frames that are not as they were written" if found.data else "no file",
-        count=len(set(names) - told),
+        count=_newly_lost(set(names), place.quarantine),
         names=names,
     )
     if found.data:
@@ -127,6 +126,20 @@ def mend(found: Segment, stop: int, leaves: Sequence[bytes], place: Place) -> Se
     framed = [segment.frame(at, body) for at, body in bodies.items()]
     place.segments.replace(name, b"".join([segment.header(place.origin, found.first), *framed]))
     return read(place.segments, place.origin, found.first)
+
+
+def _newly_lost(names: set[str], quarantine: Quarantine) -> int:
+    """Return how many entries no report has counted yet; all that are to be named again, if it is none of them.
+
+    The event that named them may be lost, and to a verifier a finding that counts 0 names nothing.
+    """
+    waiting = {
+        name
+        for each in quarantine.unrecorded().values()
+        if each.part == "segment" and each.count
+        for name in each.names
+    }
+    return len(names - quarantine.reported("segment")) or len(names - waiting)
 
 
 def _bodies(found: Segment, stop: int, leaves: Sequence[bytes], key: PrivateKey | None) -> dict[int, bytes]:

@@ -296,6 +296,29 @@ def test_an_entry_is_lost_once_though_its_mark_is_lost_again(state: Path) -> Non
     assert [len(each["names"]) for each in reports] == [1, held], "the event that named it may be lost with it"
 
 
+def test_an_entry_is_counted_anew_if_its_mark_alone_is_lost_since_a_count_of_0_says_that_nothing_is(
+    state: Path,
+) -> None:
+    path = min((logs_of(state)[0] / "segments").iterdir())
+    (first,) = damaged_then_opened(path, removed, state)
+    _, second = damaged_then_opened(path, removed, state)
+    assert first["count"] == second["count"] > 0
+
+
+@pytest.mark.parametrize("damage", [flipped, removed])
+def test_an_entry_is_counted_once_though_its_segment_could_not_be_written_anew_at_once(
+    state: Path, damage: Damage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(min((logs_of(state)[0] / "segments").iterdir()))
+    with monkeypatch.context() as patch, opened(state) as store:
+        patch.setattr(segment, "frame", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            store.check(SEEN)
+    (said,) = damaged_then_opened(state, lambda _: None, state)
+    reports = [json.loads(each.read_bytes()) for each in (state / "quarantine").glob("*.recorded")]
+    assert said["count"] == len({name for each in reports for name in each["names"]}) > 0
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["lock", "reserve"])
 def test_files_that_hold_nothing_may_rot(state: Path, name: str, damage: Damage) -> None:
