@@ -100,8 +100,9 @@ class Schedule:
             for field in ("started", "burst_began", "burst_last", "ahead", "failures", "running", "alone"):
                 setattr(table, field, getattr(old, field))
             table.due = old.due
-            if old.started is not None and table.plan.interval_s != old.plan.interval_s:
-                table.due = min(old.due, old.started + table.plan.interval_s)
+            if table.plan.interval_s != old.plan.interval_s:
+                began = old.due - old.plan.interval_s if old.started is None else old.started  # by a hint, or not yet
+                table.due = min(old.due, began + table.plan.interval_s)
 
     def changed(self, names: Iterable[str], now: float) -> None:
         """Note that what these tables read has changed."""

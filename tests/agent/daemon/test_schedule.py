@@ -249,6 +249,14 @@ def test_another_plan_keeps_what_is_known_and_shortens_what_waits() -> None:
     assert after.tables["new"].due == 102
 
 
+def test_another_plan_shortens_what_waits_by_a_hint_too() -> None:
+    before = scheduled(table("users"), now=1000)
+    before.remembered("users", 900.0, 1000)
+    after = scheduled(table("users", 60), now=2000)
+    after.carried(before)
+    assert after.tables["users"].due == 960
+
+
 @given(st.integers(0, 2**32), st.floats(0, 1))
 @settings(max_examples=30)
 def test_in_a_day_of_changes_failures_and_stops_no_table_is_late_or_read_in_a_storm(seed: int, share: float) -> None:
