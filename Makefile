@@ -26,7 +26,7 @@ $(BIN)/.dev: requirements/dev.txt $(BIN)/.run
 inventory: $(BIN)/.run ## read this host, show it, and sign it into a local log
 	@$(BIN)/python -m agent inventory
 
-test: $(BIN)/.dev ## all tests but those of booted systems; what this machine cannot run is skipped with its reason and counted
+test: $(BIN)/.dev ## all tests but those that boot or break a whole system; what this machine cannot run is skipped with its reason and counted
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(BIN)/.dev ## ruff, mypy --strict and import-linter
