@@ -44,10 +44,12 @@ def run(program: str, main: Callable[[Sequence[str]], int]) -> int:
         sys.excepthook(type(defect), defect, defect.__traceback__)
         code = COULD_NOT_RUN
     except (KeyboardInterrupt, StoppedError) as stop:
-        number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
-        sys.stderr.write(f"{program}: stopped by {signal.Signals(number).name}\n")
-        code = 128 + number
-    return _flushed(program, code)
+        code = _stopped(program, stop)
+    try:
+        return _flushed(program, code)
+    except (KeyboardInterrupt, StoppedError) as stop:  # somebody holds the other end of a pipe, and does not read
+        _let_go()
+        return _stopped(program, stop)
 
 
 def open_streams(program: str) -> bool:
@@ -79,6 +81,12 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise StoppedError(number)
 
 
+def _stopped(program: str, stop: KeyboardInterrupt | StoppedError) -> int:
+    number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
+    sys.stderr.write(f"{program}: stopped by {signal.Signals(number).name}\n")
+    return 128 + number
+
+
 def _flushed(program: str, code: int) -> int:
     """Return the exit code once all that was printed is written; if it cannot be, 3 in place of a result."""
     try:
@@ -89,6 +97,11 @@ def _flushed(program: str, code: int) -> int:
         if code in {OK, BAD_EVIDENCE} and not isinstance(error, BrokenPipeError):
             why = (error.strerror or "an error").lower()
             sys.stderr.write(f"{program}: standard output: expected to write all of it, found: {why}\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left would be tried again, and told again, at exit
+        _let_go()
         return COULD_NOT_RUN if code in {OK, BAD_EVIDENCE} else code
     return code
+
+
+def _let_go() -> None:
+    """Give up what is not printed yet: it would be tried again, and told again, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
