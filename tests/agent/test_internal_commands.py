@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
 from agent.internal.collect import PORTION_BYTES, portions
 from agent.main import INTERNAL
+from agent.places import places
 from agent.signing.session import REQUEST_BYTES
 from tests.agent.command_line import Evidenced
 from tests.agent.signing.running import collection
@@ -40,3 +42,17 @@ def test_what_was_read_is_handed_to_the_signer_in_portions_that_it_takes() -> No
     assert [len(part) for part in parts] == [2, 1, 1, 2]
     assert list(portions([])) == []
     assert REQUEST_BYTES > 2 * PORTION_BYTES, "one table has as much in rows, and once more in gaps"
+
+
+def test_what_the_schedule_brings_waits_for_more_and_a_change_of_the_configuration_waits_for_nothing(
+    evidenced: Evidenced, state: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sink").mkdir()
+    config = tmp_path / "agent.toml"
+    config.write_text(f'[[sinks]]\nname = "share"\ntype = "directory"\npath = "{tmp_path}/sink"\n')
+    written = []
+    for event in ("heartbeat", "heartbeat", f"config-changed:{'0a' * 32}"):
+        ran = evidenced("_collect", "--event", event, "--reason", "scheduled", "--state", state, "--config", config)
+        assert ran.code == 0, ran.err
+        written.append(len(list(Path(places(str(state)).outbox).rglob("*.tar.gz"))))
+    assert written[0] == written[1] < written[2]
