@@ -224,11 +224,13 @@ class Supervisor:
         before = self.runs.plan.watches
         self.runs.follow(plan, now)
         if plan.watches == before:
-            return
-        self._waiting.forget((self.watching.fd,))
-        self.watching.close()
-        self.watching = Watching(plan.watches)
-        self.runs.schedule.wanted(now, {name for each in plan.watches.values() for name in each})
+            unseen = self.watching.renew()  # the kernel may have room for more by now
+        else:
+            self._waiting.forget((self.watching.fd,))
+            self.watching.close()
+            self.watching = Watching(plan.watches)
+            unseen = {name for each in plan.watches.values() for name in each}
+        self.runs.schedule.wanted(now, unseen)
         self._note_watches(now)
 
     # The end
