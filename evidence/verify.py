@@ -856,15 +856,15 @@ class Inspection:
         need(subjects == list(entry.subjects), ENTRIES, entry.where, f"the subjects {subjects}", list(entry.subjects))
     def take_table(self, entry: Entry, host: Host, table: dict[str, Any]) -> list[str]:
         """Take over what a snapshot says of one table; return the subjects that it must have."""
-        name, coverage, header = table["name"], table["coverage"], table["header"]
+        name, coverage, header, reasons = table["name"], table["coverage"], table["header"], table["reasons"]
         agrees = ((table["failure"] is None) != (coverage == "failed") and (header is None) == (coverage == "disabled")
                   and (not table["rows"] or coverage in ("complete", "partial"))
                   and (not table["gaps"] or coverage not in ("complete", "disabled"))
-                  and (table["gaps"] or coverage != "partial") and bool(table["reasons"]) == bool(table["gaps"]))
+                  and (table["gaps"] or coverage != "partial") and bool(reasons) == bool(table["gaps"]))
         need(agrees, ENTRIES, entry.where, f"table {name} in agreement with itself", coverage)
         roles = {name: ("rows", table["rows"], header)} if coverage in ("complete", "partial") else {}
         if coverage != "disabled":
-            roles[f"{name}.gaps"] = ("gaps", table["gaps"], ONE_SPELLING.encode(table["reasons"]))
+            roles[f"{name}.gaps"] = ("gaps", table["gaps"], ONE_SPELLING.encode(reasons) if reasons else "{}")
         blobs: list[tuple[bytes, Any]] = [(entry.subjects.get(name, b""), role) for name, role in roles.items()]
         blobs += [(bytes.fromhex(header), ("header", 1, name, table["version"]))] if header else []
         for digest, role in blobs:
