@@ -56,7 +56,7 @@ def _send_items(host: Host, table: Table, walk: _Walk, writer: FrameWriter, limi
         return "failed", f"its source could not be read: {error.reason}"
     except MemoryError:
         return "failed", f"needed more than {limits.data_bytes >> 20} MiB of memory"
-    except Exception as error:  # noqa: BLE001  the one broad except: a collector's defect costs its own table only
+    except Exception as error:  # noqa: BLE001  a collector's defect costs its own table only
         print_defect(table.name, error)
         return "failed", f"defect in the collector: {type(error).__name__}"
     sent.close()
